@@ -1,0 +1,1 @@
+//! The server: device protocol, REST, background workers, one turn of the loop.

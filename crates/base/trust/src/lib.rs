@@ -1,0 +1,1 @@
+//! What may be believed: signed update metadata, identities, verification.

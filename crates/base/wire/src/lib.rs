@@ -1,0 +1,1 @@
+//! What travels: device protocol, REST types, filter language, versions.

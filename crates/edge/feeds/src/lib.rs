@@ -1,0 +1,1 @@
+//! Reads advisories in OSV form from files.

@@ -1,0 +1,1 @@
+//! File keys: signing, the device certificate authority, TLS identities.

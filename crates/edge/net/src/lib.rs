@@ -1,0 +1,1 @@
+//! Checks rulesets with the real nft and tails logs across rotation.

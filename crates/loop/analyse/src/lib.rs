@@ -1,0 +1,1 @@
+//! Firmware bytes to component list and software bill of materials.

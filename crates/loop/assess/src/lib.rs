@@ -1,0 +1,1 @@
+//! Components and advisories to ranked cases with deadlines.

@@ -1,0 +1,1 @@
+//! Two images to a patch; image and patch to an image, streaming.

@@ -1,0 +1,1 @@
+//! Scenarios and observations of virtual devices to a verdict.

@@ -1,0 +1,1 @@
+//! Devices and weaknesses to firewall and intrusion-prevention rules.

@@ -1,0 +1,1 @@
+//! Network logs and a baseline to alerts.

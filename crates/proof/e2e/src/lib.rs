@@ -1,0 +1,1 @@
+//! Real binaries and real peers.

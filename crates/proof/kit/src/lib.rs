@@ -1,0 +1,1 @@
+//! Builders, a fake clock, fixtures for tests.

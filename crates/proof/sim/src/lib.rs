@@ -1,0 +1,1 @@
+//! A fleet simulator: virtual clock, network and flash, with seeds.
