@@ -159,6 +159,9 @@ pub struct Rollout {
     pub phase: usize,
     /// Since when the phase has met its success threshold: soaking starts here.
     pub good_since: Option<Timestamp>,
+    /// Failures up to this moment do not count towards the error thresholds any more: a person saw them and resumed
+    /// the rollout after it had halted.
+    pub failures_accepted_until: Option<Timestamp>,
     /// Grows with every order: devices refuse an older one.
     pub generation: Generation,
     /// When it was made.

@@ -16,7 +16,9 @@ pub struct UnknownWord {
 
 /// Declares an enum whose values have one canonical word each, and the conversions both ways.
 ///
-/// A macro, because a function cannot declare a type; without it the words would be written three times.
+/// A macro, because a function cannot declare a type; without it the words would be written three times. Exported, so
+/// that enums that only one crate knows (keys of a filter, states in storage) follow the same rule.
+#[macro_export]
 macro_rules! words {
     (
         $(#[$meta:meta])*

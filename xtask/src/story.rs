@@ -1,0 +1,29 @@
+//! The commands that show the product at work: the demo and the benchmarks.
+
+use anyhow::{Result, bail};
+
+use crate::run::{command, finish, run, say};
+
+/// Builds the real binaries and runs the demo with them.
+pub(crate) fn demo(arguments: &[String]) -> Result<()> {
+    say("building the server, the agent and the command line (the first time takes some minutes) …");
+    run("cargo", &["build", "--quiet", "--locked", "--package", "warden-cli", "--package", "warden-agent"])?;
+    run("cargo", &["build", "--quiet", "--locked", "--package", "warden-e2e", "--bin", "warden-demo"])?;
+    let demo = crate::run::target_folder()?.join("debug/warden-demo");
+    finish(command(&demo.display().to_string(), &[]).args(arguments))
+}
+
+/// Runs a benchmark by name.
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    match arguments.first().map(String::as_str) {
+        Some("delta") => {
+            run("cargo", &["build", "--quiet", "--locked", "--release", "--package", "warden-cli"])?;
+            let program = crate::run::target_folder()?.join("release/fleetwarden");
+            finish(
+                command(&program.display().to_string(), &["delta", "bench"]).args(arguments.iter().skip(1)),
+            )
+        }
+        Some(other) => bail!("there is no benchmark {other:?} (there is: delta)"),
+        None => bail!("say which benchmark: delta"),
+    }
+}
