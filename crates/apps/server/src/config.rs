@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use warden_model::alert::Sensor;
 use warden_model::{ByteCount, Seconds};
+use warden_shield::Loopback;
 
 /// The settings of `fleetwarden serve`.
 #[derive(Debug, Clone)]
@@ -31,6 +32,10 @@ pub struct Config {
     pub sensors: Vec<(Sensor, PathBuf)>,
     /// The largest image that may be uploaded.
     pub image_bytes_max: ByteCount,
+    /// How long the watch learns what a product usually does before it raises alerts.
+    pub learn_for: Seconds,
+    /// What to do with devices that connect from loopback addresses, which no rule on a gateway can shield.
+    pub loopback_devices: Loopback,
     /// For how long after an order a silent device counts as unreachable.
     pub order_timeout: Seconds,
 }
@@ -52,6 +57,9 @@ impl Config {
             sensors: Vec::new(),
             // Ten times a large root file system of a gateway; memory does not grow with it.
             image_bytes_max: ByteCount::mib(4096),
+            // A week holds every weekly job.
+            learn_for: Seconds::days(7),
+            loopback_devices: Loopback::Refuse,
             order_timeout: Seconds::days(1),
         }
     }

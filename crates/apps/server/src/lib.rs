@@ -19,4 +19,5 @@ mod serve;
 
 pub use config::Config;
 pub use context::Context;
-pub use serve::serve;
+pub use listen::Peer;
+pub use serve::{Listening, serve};

@@ -63,7 +63,14 @@ pub(crate) async fn run(
             warn!(%address, limit = CONNECTIONS_MAX, "too many connections, turned one away");
             continue;
         };
-        tokio::spawn(connection(socket, address, acceptor.clone(), router.clone(), graceful.watcher(), permit));
+        tokio::spawn(connection(
+            socket,
+            address,
+            acceptor.clone(),
+            router.clone(),
+            graceful.watcher(),
+            permit,
+        ));
     }
     if tokio::time::timeout(STOP_TIME, graceful.shutdown()).await.is_err() {
         debug!("requests were still open after {STOP_TIME:?}, closed them");

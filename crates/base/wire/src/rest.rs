@@ -3,8 +3,6 @@
 //! In: JSON bodies. Out: plain values; ids and words are texts here and are checked where they become domain values.
 //! Moments are RFC 3339 texts in UTC, sizes are bytes, shares are per mille, spans are seconds.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -211,13 +209,38 @@ pub struct ReleaseBody {
     pub lab: Vec<LabRunBody>,
 }
 
-/// What a person with the offline key has to sign: the targets that the server wants to publish.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+/// A target of the signed metadata: an image or a patch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TargetBody {
+    /// Its name in the metadata.
+    pub name: String,
+    /// Its size in bytes.
+    pub length: u64,
+    /// Its SHA-256 digest.
+    pub sha256: String,
+    /// The product that it is for.
+    pub product: String,
+    /// The boards that it runs on.
+    pub boards: Vec<String>,
+    /// The version of the release.
+    pub version: String,
+    /// The release counter.
+    pub counter: u64,
+    /// For a patch: the digest of the image that it applies to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// For a patch: the digest of the image that it makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+}
+
+/// What a person with the offline key has to sign: all targets that the server wants to publish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TargetsToSign {
     /// The version that the next targets metadata must have.
     pub version: u64,
-    /// All targets of it, in the form that TUF gives them.
-    pub targets: BTreeMap<String, serde_json::Value>,
+    /// All targets of it, in the order of their names.
+    pub targets: Vec<TargetBody>,
     /// The releases that the signature will set free.
     pub releases: Vec<String>,
 }

@@ -1,1 +1,0 @@
-//! The fleetwarden command.

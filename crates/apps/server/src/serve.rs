@@ -1,0 +1,173 @@
+//! Starting and stopping: open everything, listen, turn the loop, end cleanly.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Notify, oneshot, watch};
+use tracing::{error, info};
+use warden_keys::tls::{DeviceCertificates, server_config};
+use warden_keys::{CertificateAuthority, FileSigner};
+use warden_model::{Seconds, Timestamp};
+use warden_store::{Artifacts, Heartbeats, Store};
+use warden_trust::TrustDomain;
+
+use crate::clock::now;
+use crate::config::Config;
+use crate::context::{Context, Shared};
+use crate::repository::Repository;
+use crate::setup::Layout;
+use crate::{api, device, listen, problem, turn};
+
+/// How long the server's own TLS certificate is valid: it is made anew at each start, from the device CA.
+const SERVER_CERTIFICATE_LIFETIME: Seconds = Seconds::days(90);
+/// How often the online metadata is signed anew: four times in the life of a timestamp.
+const REFRESH_EVERY: Duration = Duration::from_hours(6);
+
+/// Where a started server listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening {
+    /// The device listener.
+    pub device: SocketAddr,
+    /// The listener for people and programs.
+    pub console: SocketAddr,
+}
+
+/// Serves until `stop` turns true. `console` makes the pages from the shared context; `listening` is told the addresses
+/// once both listeners are bound.
+pub async fn serve(
+    config: Config,
+    console: impl FnOnce(&Shared) -> Router,
+    listening: oneshot::Sender<Listening>,
+    stop: watch::Receiver<bool>,
+) -> Result<()> {
+    let started = now();
+    let device_listener = bind(config.device_address).await?;
+    let console_listener = bind(config.console_address).await?;
+    let addresses =
+        Listening { device: device_listener.local_addr()?, console: console_listener.local_addr()? };
+    let mut config = config;
+    // Port 0 asks the system for a free one; links need the real one.
+    config.device_address = addresses.device;
+    config.console_address = addresses.console;
+    let context = Arc::new(open(config, started).await?);
+    context.repository.refresh(started).await.context("sign the online metadata")?;
+
+    let device_tls = tls(&context, started, &Listener::Devices)?;
+    let console_tls = tls(&context, started, &Listener::People)?;
+    let people = api::router(&context).merge(console(&context));
+    // Nobody may wait for the addresses any more; the server serves all the same.
+    listening.send(addresses).ok();
+    info!(devices = %addresses.device, console = %addresses.console, "serving");
+    tokio::join!(
+        listen::run(device_listener, device_tls, device::router(&context), stop.clone()),
+        listen::run(console_listener, console_tls, people, stop.clone()),
+        turn_the_loop(&context, stop.clone()),
+        prepare_releases(&context, stop.clone()),
+        refresh_metadata(&context, stop.clone()),
+    );
+    close(context).await;
+    info!("stopped");
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address} (is another server running there?)"))
+}
+
+async fn open(config: Config, started: Timestamp) -> Result<Context> {
+    let layout = Layout::new(&config.data_dir);
+    let setup_hint = || format!("open {} (has `fleetwarden setup` been run?)", config.data_dir.display());
+    let authority = CertificateAuthority::open(&layout.authority()).with_context(setup_hint)?;
+    let signer = FileSigner::open(&layout.online_key()).with_context(setup_hint)?;
+    let store = Store::open(&config.data_dir).await.context("open the database")?;
+    let artifacts = Artifacts::open(&layout.artifacts()).context("open the artifacts")?;
+    let trust_domain = TrustDomain::new(config.trust_domain.clone()).context("read the trust domain")?;
+    let heartbeats = Arc::new(Heartbeats::start(store.clone()));
+    info!(since = %started, data = %config.data_dir.display(), "opened the state");
+    Ok(Context {
+        repository: Repository::open(layout.metadata(), signer),
+        config,
+        store,
+        artifacts,
+        heartbeats,
+        authority,
+        trust_domain,
+        deciding: Mutex::new(()),
+        wake: Notify::new(),
+        wake_preparation: Notify::new(),
+    })
+}
+
+/// Which listener a TLS configuration is for.
+enum Listener {
+    Devices,
+    People,
+}
+
+fn tls(context: &Context, now: Timestamp, listener: &Listener) -> Result<Arc<rustls::ServerConfig>> {
+    let mut names = vec![context.config.public_host.clone(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+    names.dedup();
+    let identity = context.authority.issue_server(&names, now, SERVER_CERTIFICATE_LIFETIME)?;
+    let devices = match listener {
+        // Asked for, not demanded: EST enrolment comes without one. Every other route demands it.
+        Listener::Devices => DeviceCertificates::Optional { ca: context.authority.certificate_der().clone() },
+        Listener::People => DeviceCertificates::NotAsked,
+    };
+    Ok(Arc::new(server_config(identity, devices)?))
+}
+
+/// How long until the loop turns again when nothing wakes it.
+fn pause(context: &Shared) -> Duration {
+    Duration::from_secs(context.config.turn_every.0.max(1))
+}
+
+async fn turn_the_loop(context: &Shared, mut stop: watch::Receiver<bool>) {
+    let mut memory = turn::Memory::default();
+    while !*stop.borrow() {
+        turn::turn(context, &mut memory).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause(context)) => {}
+            () = context.wake.notified() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}
+
+async fn prepare_releases(context: &Shared, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        turn::prepare(context).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause(context)) => {}
+            () = context.wake_preparation.notified() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}
+
+async fn refresh_metadata(context: &Shared, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(REFRESH_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Err(failure) = context.repository.refresh(now()).await {
+            error!(error = %problem::chain(&failure), "the online metadata could not be signed; devices will refuse it");
+        }
+    }
+}
+
+async fn close(context: Shared) {
+    // Everybody else has let go by now, except requests that were cut off; for those the database waits.
+    if let Some(context) = Arc::into_inner(context) {
+        if let Err(failure) = context.heartbeats.close().await {
+            error!(error = %problem::chain(&failure), "the last signs of life could not be kept");
+        }
+        context.store.close().await;
+    }
+}

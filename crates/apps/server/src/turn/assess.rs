@@ -1,0 +1,92 @@
+//! Assess: advisories meet firmware, findings meet devices, each case gets its deadline, and its end.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use warden_assess::{Fleet, cases, findings};
+use warden_model::case::{Case, Finding, Protection};
+use warden_model::device::Device;
+use warden_model::event::Event;
+use warden_model::{CaseId, Stage, Timestamp};
+use warden_store::Write;
+
+use crate::context::Shared;
+
+/// Brings findings and cases up to date with firmware, advisories, devices and shields; writes only what has changed.
+pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
+    let _deciding = context.deciding.lock().await;
+    let store = &context.store;
+    let products = store.products().await?;
+    let advisories = store.advisories().await?;
+    let firmware = store.firmwares().await?;
+    let shields = store.shields().await?;
+    let mut devices: Vec<Device> = Vec::new();
+    let mut known: Vec<Case> = Vec::new();
+    for product in &products {
+        devices.extend(store.devices_of(&product.id).await?);
+    }
+    for device in &devices {
+        known.extend(store.cases_of_device(&device.id).await?);
+    }
+    let mut writes = Vec::new();
+    let mut all: Vec<Finding> = Vec::new();
+    for one in &firmware {
+        let wanted = findings(one, &advisories);
+        if store.findings(&one.image).await? != wanted {
+            writes.push(Write::RemoveFindings { image: one.image });
+            writes.extend(wanted.iter().cloned().map(Write::Finding));
+        }
+        all.extend(wanted);
+    }
+    let fleet = Fleet {
+        products: &products,
+        devices: &devices,
+        firmware: &firmware,
+        advisories: &advisories,
+        findings: &all,
+        shields: &shields,
+    };
+    let before: BTreeMap<&CaseId, &Case> = known.iter().map(|case| (&case.id, case)).collect();
+    for case in cases(&fleet, &known, now) {
+        let old = before.get(&case.id).copied();
+        if old == Some(&case) {
+            continue;
+        }
+        writes.extend(change(old, &case, now).map(Write::Event));
+        writes.push(Write::Case(case));
+    }
+    if writes.is_empty() {
+        return Ok(());
+    }
+    store.commit(&writes).await.context("keep findings and cases")
+}
+
+/// Says what has happened to a case; nothing when it is not worth a line in the device's timeline.
+fn change(old: Option<&Case>, case: &Case, now: Timestamp) -> Option<Event> {
+    let (what, reason) = match (old, case.protected) {
+        (None, None) => ("case opened", opened(case)),
+        (_, Some((how, _))) if old.and_then(|old| old.protected) != case.protected => {
+            let how = match how {
+                Protection::Patched => "it runs a firmware without the weakness, by its own report",
+                Protection::Shielded => "it is shielded",
+            };
+            ("protected", format!("{}: {how}", case.finding.advisory))
+        }
+        (Some(old), None) if old.protected.is_some() => ("exposed again", opened(case)),
+        (Some(_), None) | (_, Some(_)) => return None,
+    };
+    Some(Event {
+        at: now,
+        stage: Stage::Assess,
+        device: Some(case.device.clone()),
+        release: None,
+        rollout: None,
+        what: what.to_owned(),
+        reason,
+    })
+}
+
+fn opened(case: &Case) -> String {
+    let until = case.decision.deadline.map_or_else(String::new, |deadline| format!(" until {deadline}"));
+    format!("{}: {} ({}{until})", case.finding.advisory, case.finding.reason, case.decision.priority)
+}

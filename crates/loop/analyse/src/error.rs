@@ -1,0 +1,110 @@
+//! Why an analysis ends early.
+//!
+//! In: what readers and walkers report. Out: [`AnalyseError`] for callers, [`Halt`] inside. Refuses nothing.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::budget::Budget;
+use crate::limits::LimitReached;
+use crate::report::{Analysis, Why};
+
+/// The formats that are understood, as people read them.
+pub(crate) const UNDERSTOOD: &str = "squashfs 4.0 (gzip, xz, zstd, lz4), ext2/3/4, cpio (newc, crc, odc), tar, and gzip, xz or zstd around them";
+
+/// An image that was not analysed, or not to its end.
+#[derive(Debug, Error)]
+pub enum AnalyseError {
+    /// The image has no known format.
+    #[error("the image is {looks_like}; understood are {UNDERSTOOD}")]
+    UnknownFormat {
+        /// What it looks like.
+        looks_like: String,
+    },
+    /// The image is damaged or ends early.
+    #[error("the image is damaged: {format}: {what}; until then {} were read", partial.looked_at)]
+    Damaged {
+        /// The format of the layer that is damaged.
+        format: String,
+        /// What is wrong with it.
+        what: String,
+        /// What was found until then. Empty but for `looked_at` when the image was only visited.
+        partial: Box<Analysis>,
+    },
+    /// The image reached a limit.
+    #[error("the image was left off at a limit; until then {} were read", partial.looked_at)]
+    Limit {
+        /// The limit.
+        #[source]
+        source: LimitReached,
+        /// What was found until then. Empty but for `looked_at` when the image was only visited.
+        partial: Box<Analysis>,
+    },
+    /// A visited image holds an entry that must not or cannot be unpacked. An analysis lists it instead.
+    #[error("the image holds {path:?}, which is not unpacked: {why}")]
+    Refused {
+        /// The path as written, escaped, at most 200 characters.
+        path: String,
+        /// Why.
+        why: Why,
+    },
+    /// The visitor failed.
+    #[error("handling {path:?} of the image")]
+    Visitor {
+        /// The path of the entry.
+        path: String,
+        /// What the visitor said.
+        #[source]
+        source: io::Error,
+    },
+    /// The size of the image cannot be found out.
+    #[error("finding out the size of the image")]
+    Size {
+        /// What the reader said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a walk ends early, inside this crate.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    Unknown { looks_like: String },
+    Damaged { format: String, what: String },
+    Limit(LimitReached),
+    Refused { path: String, why: Why },
+    Visitor { path: String, source: io::Error },
+}
+
+impl From<LimitReached> for Halt {
+    fn from(limit: LimitReached) -> Self {
+        Self::Limit(limit)
+    }
+}
+
+impl Halt {
+    pub(crate) fn damaged(format: &str, what: impl Into<String>) -> Self {
+        Self::Damaged { format: format.to_owned(), what: what.into() }
+    }
+
+    /// Tells limits from damage, even where a library has wrapped our own reader's error.
+    pub(crate) fn from_read(format: &str, budget: &Budget, error: &io::Error) -> Self {
+        match budget.take_reached() {
+            Some(limit) => Self::Limit(limit),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => Self::damaged(format, "it ends early"),
+            None => Self::damaged(format, error.to_string()),
+        }
+    }
+
+    pub(crate) fn into_error(self, partial: Analysis) -> AnalyseError {
+        let partial = Box::new(partial);
+        match self {
+            Self::Unknown { looks_like } => AnalyseError::UnknownFormat { looks_like },
+            Self::Damaged { format, what } => AnalyseError::Damaged { format, what, partial },
+            Self::Limit(source) => AnalyseError::Limit { source, partial },
+            Self::Refused { path, why } => AnalyseError::Refused { path, why },
+            Self::Visitor { path, source } => AnalyseError::Visitor { path, source },
+        }
+    }
+}

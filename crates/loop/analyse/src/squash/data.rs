@@ -1,0 +1,92 @@
+//! The content of a file in a squashfs, as a stream.
+//!
+//! In: where the blocks and the tail are. Out: bytes. Refuses blocks that do not have the size that the file's size
+//! asks for; holds one block.
+
+use std::io::{self, Read};
+
+use super::FORMAT;
+use super::inode::File;
+use super::table::{Place, Tables, stored_bytes};
+use crate::error::Halt;
+
+pub(super) struct Content<'t, 'a> {
+    tables: &'t mut Tables<'a>,
+    /// Bytes that are still to be handed out, those in `block` included.
+    left: u64,
+    blocks_left: u64,
+    sizes: Place,
+    position: u64,
+    tail: Option<(u32, u32)>,
+    block: Vec<u8>,
+    handed_out: usize,
+}
+
+impl<'t, 'a> Content<'t, 'a> {
+    pub(super) fn new(tables: &'t mut Tables<'a>, file: &File) -> Self {
+        let block_size = u64::from(tables.superblock.block_size.max(1));
+        let blocks_left =
+            if file.tail.is_some() { file.size / block_size } else { file.size.div_ceil(block_size) };
+        Self {
+            tables,
+            left: file.size,
+            blocks_left,
+            sizes: file.sizes,
+            position: file.start,
+            tail: file.tail,
+            block: Vec::new(),
+            handed_out: 0,
+        }
+    }
+
+    /// Reads the block or tail that follows. `left` is what it and all behind it hold.
+    fn next_block(&mut self) -> Result<(), Halt> {
+        let block_size = u64::from(self.tables.superblock.block_size);
+        let wanted = usize::try_from(self.left.min(block_size)).unwrap_or(0);
+        self.handed_out = 0;
+        if self.blocks_left > 0 {
+            self.blocks_left -= 1;
+            let word = u32::from_le_bytes(self.tables.take(&mut self.sizes)?);
+            self.block = match stored_bytes(word) {
+                // A hole.
+                0 => vec![0; wanted],
+                _ => self.tables.data(self.position, word)?,
+            };
+            self.position = self.position.saturating_add(u64::from(stored_bytes(word)));
+        } else if let Some((index, offset)) = self.tail.take() {
+            let fragment = self.tables.fragment(index)?;
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+            let tail = offset.checked_add(wanted).and_then(|end| fragment.get(offset..end));
+            self.block = tail.unwrap_or_default().to_vec();
+        } else {
+            self.block.clear();
+        }
+        if self.block.len() != wanted {
+            return Err(Halt::damaged(FORMAT, "a file has less or more bytes than its inode says"));
+        }
+        Ok(())
+    }
+}
+
+impl Read for Content<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 || buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.handed_out >= self.block.len() {
+            self.next_block().map_err(|halt| match halt {
+                Halt::Limit(limit) => io::Error::other(limit),
+                Halt::Damaged { what, .. } => io::Error::new(io::ErrorKind::InvalidData, what),
+                _ => io::ErrorKind::InvalidData.into(),
+            })?;
+        }
+        let there = self.block.get(self.handed_out..).unwrap_or_default();
+        let count = there.len().min(buffer.len());
+        for (to, from) in buffer.iter_mut().zip(there) {
+            *to = *from;
+        }
+        self.handed_out += count;
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}

@@ -1,0 +1,119 @@
+//! Walks the top file system of an image for somebody who unpacks it.
+//!
+//! In: an image and a visitor. Out: checked entries, parents before children. Refuses the whole image as soon as one
+//! entry may not be unpacked: an image that would be unpacked in part is not unpacked.
+
+use std::io::{self, Read, SeekFrom};
+
+use warden_model::ByteCount;
+
+use crate::ReadSeek;
+use crate::budget::{Budget, read_head};
+use crate::door::{Passed, PassedKind, Sink};
+use crate::error::{AnalyseError, Halt};
+use crate::identify::{HEAD_BYTES, describe};
+use crate::limits::Limits;
+use crate::path::CleanPath;
+use crate::report::{Analysis, LookedAt, Why};
+use crate::walk::{Source, walk};
+
+/// An entry of the top file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The path from the root of the file system.
+    pub path: CleanPath,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// The kind of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File {
+        /// The permission bits (the lowest twelve of the mode).
+        mode: u32,
+        /// The size that the image names.
+        size: ByteCount,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link that stays inside the image. Its target may be absolute: it counts from the image's own root.
+    Symlink {
+        /// Where it points to, as written.
+        target: String,
+    },
+}
+
+struct Guide<'v> {
+    visitor: &'v mut dyn FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
+    files: u64,
+}
+
+impl Sink for Guide<'_> {
+    fn enter(&mut self, _: String, _: Option<ByteCount>) {}
+
+    fn leave(&mut self, _: Option<ByteCount>, _: Option<ByteCount>) {}
+
+    fn entry(&mut self, entry: Passed, content: &mut dyn Read) -> Result<(), Halt> {
+        let kind = match entry.kind {
+            PassedKind::File { size } => EntryKind::File { mode: entry.mode, size },
+            PassedKind::Directory => EntryKind::Directory,
+            PassedKind::Symlink { target } => EntryKind::Symlink { target },
+            PassedKind::HardLink { .. } => {
+                return self.skip(entry.path.to_string(), Why::Kind("a hard link"));
+            }
+            // Devices, pipes and sockets come from devtmpfs or the programs that own them.
+            PassedKind::Special => return Ok(()),
+        };
+        self.files += u64::from(matches!(kind, EntryKind::File { .. }));
+        let entry = Entry { path: entry.path, kind };
+        let path = || entry.path.to_string();
+        (self.visitor)(&entry, content).map_err(|source| Halt::Visitor { path: path(), source })
+    }
+
+    fn skip(&mut self, path: String, why: Why) -> Result<(), Halt> {
+        Err(Halt::Refused { path, why })
+    }
+
+    fn loose(&mut self, content: &mut dyn Read) -> Result<(), Halt> {
+        let head = read_head(content, HEAD_BYTES).unwrap_or_default();
+        Err(Halt::Unknown {
+            looks_like: format!("a compressed stream around something that is {}", describe(&head)),
+        })
+    }
+}
+
+/// Walks the top file system of an image: parents come before their children, devices, pipes and sockets are left out.
+///
+/// # Errors
+/// As [`crate::analyse`]; besides, when an entry is hostile or a hard link, and when the visitor fails.
+pub fn visit(
+    image: Box<dyn ReadSeek + '_>,
+    limits: &Limits,
+    visitor: &mut dyn FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), AnalyseError> {
+    let (image, budget) = open(image, limits)?;
+    let mut guide = Guide { visitor, files: 0 };
+    walk(Source::Image(image), 1, &budget, &mut guide).map_err(|halt| {
+        // A limit that stopped the visitor's reading is a limit, not the visitor's failure.
+        let halt = match (halt, budget.take_reached()) {
+            (Halt::Visitor { .. }, Some(limit)) => Halt::Limit(limit),
+            (halt, _) => halt,
+        };
+        let looked_at = LookedAt { files: guide.files, bytes: ByteCount(budget.unpacked()) };
+        halt.into_error(Analysis { looked_at, ..Analysis::default() })
+    })
+}
+
+/// Finds out the size of an image and opens its budget.
+pub(crate) fn open<'a>(
+    mut image: Box<dyn ReadSeek + 'a>,
+    limits: &Limits,
+) -> Result<(Box<dyn ReadSeek + 'a>, Budget), AnalyseError> {
+    let size = image.seek(SeekFrom::End(0)).map_err(|source| AnalyseError::Size { source })?;
+    image.seek(SeekFrom::Start(0)).map_err(|source| AnalyseError::Size { source })?;
+    let budget =
+        Budget::new(limits, size).map_err(|limit| Halt::Limit(limit).into_error(Analysis::default()))?;
+    Ok((image, budget))
+}
