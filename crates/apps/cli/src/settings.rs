@@ -92,9 +92,10 @@ impl Settings {
             return Value { texts: texts.clone(), origin: Origin::Flag(setting.flag()) };
         }
         if let Some(text) = self.environment.get(&setting.variable()).filter(|text| !text.is_empty()) {
-            let texts = match setting.takes {
-                Takes::Paths => text.split(':').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
-                _ => vec![text.clone()],
+            let texts = if setting.takes == Takes::Paths {
+                text.split(':').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            } else {
+                vec![text.clone()]
             };
             return Value { texts, origin: Origin::Environment(setting.variable()) };
         }

@@ -34,6 +34,8 @@ pub enum ProblemCode {
     NotAllowed,
     /// There is no such thing.
     NotFound,
+    /// The path is known, but not with this method.
+    WrongMethod,
     /// The state of things does not allow it now.
     Conflict,
     /// The body is larger than its limit.
@@ -52,6 +54,7 @@ impl ProblemCode {
             Self::NotAuthenticated => ("not-authenticated", "a token or a session is needed", 401),
             Self::NotAllowed => ("not-allowed", "this is not allowed", 403),
             Self::NotFound => ("not-found", "there is no such thing", 404),
+            Self::WrongMethod => ("wrong-method", "the method does not fit the path", 405),
             Self::Conflict => ("conflict", "the present state does not allow it", 409),
             Self::TooLarge => ("too-large", "the body is too large", 413),
             Self::Internal => ("internal", "the server failed", 500),

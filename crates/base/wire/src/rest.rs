@@ -131,6 +131,15 @@ pub struct EnrolmentToken {
     pub ca_fingerprint: String,
 }
 
+/// A one-time link that opens the console; it is shown once and kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LoginLink {
+    /// The path to open on the console's address, with the secret.
+    pub url: String,
+    /// Until when it is good.
+    pub expires: String,
+}
+
 /// What the server says of an uploaded image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UploadReceipt {
@@ -242,6 +251,17 @@ pub struct TargetsToSign {
     /// All targets of it, in the order of their names.
     pub targets: Vec<TargetBody>,
     /// The releases that the signature will set free.
+    pub releases: Vec<String>,
+}
+
+/// What publishing signed targets did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TargetsReceipt {
+    /// The version of the targets metadata that devices get from now on.
+    pub version: u64,
+    /// Until when it is good.
+    pub expires: String,
+    /// The releases that the signature has set free.
     pub releases: Vec<String>,
 }
 

@@ -98,7 +98,8 @@ pub enum NftError {
     },
 }
 
-/// Checks a ruleset with `nft -c`: its grammar, its types and its references. Works for root and for plain users.
+/// Checks a ruleset with `nft -c`: its grammar and types, and by a transaction that is given up also what this kernel
+/// takes (elements that overlap, expressions that it lacks). Works for root and for plain users.
 pub fn check_ruleset(text: &str, limits: NftLimits) -> Result<Checked, NftError> {
     let nft = nft()?;
     let directly = run(Command::new(&nft).args(["-c", "-f", "-"]), text, limits);
@@ -114,8 +115,8 @@ pub fn check_ruleset(text: &str, limits: NftLimits) -> Result<Checked, NftError>
     Ok(Checked { nft_version: version(&nft, limits)?, asked })
 }
 
-/// Loads a ruleset into a network namespace that vanishes at once. This asks the kernel too: `nft -c` does not notice
-/// elements that overlap, or expressions that this kernel does not have.
+/// Loads a ruleset for real, in a network namespace that vanishes at once: the check, and the commit too, whatever
+/// rules the machine itself has.
 pub fn rehearse_ruleset(text: &str, limits: NftLimits) -> Result<Checked, NftError> {
     let nft = nft()?;
     let mut command = in_namespace(&nft)?;

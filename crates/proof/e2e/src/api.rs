@@ -9,8 +9,8 @@ use serde_json::Value;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, http::Response};
 use warden_wire::rest::{
-    AdvisoryBody, AlertBody, CaseBody, DeviceBody, EnrolmentRequest, EnrolmentToken, EventBody, Items, ReleaseBody,
-    RolloutBody, ShieldBody, StatusBody, UploadReceipt,
+    AdvisoryBody, AlertBody, CaseBody, DeviceBody, EnrolmentRequest, EnrolmentToken, EventBody, Items,
+    ReleaseBody, RolloutBody, ShieldBody, StatusBody, UploadReceipt,
 };
 
 /// The API of one server.
@@ -33,7 +33,7 @@ impl Api {
         let agent = Agent::config_builder()
             .tls_config(tls)
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(Duration::from_mins(1)))
             .build()
             .new_agent();
         let token = std::fs::read_to_string(data_dir.join("admin.token")).context("read the API token")?;
@@ -67,7 +67,8 @@ impl Api {
 
     /// Uploads an image.
     pub fn upload(&self, image: &[u8]) -> Result<UploadReceipt> {
-        let request = self.agent.post(format!("{}/api/v1/images", self.base)).header("authorization", &self.token);
+        let request =
+            self.agent.post(format!("{}/api/v1/images", self.base)).header("authorization", &self.token);
         let request = request.header("content-type", "application/octet-stream");
         Ok(serde_json::from_value(answer("POST", "/api/v1/images", request.send(image))?)?)
     }
@@ -136,7 +137,10 @@ impl Api {
 fn answer(method: &str, path: &str, result: Result<Response<Body>, ureq::Error>) -> Result<Value> {
     let mut response = result.with_context(|| format!("{method} {path}"))?;
     let status = response.status();
-    let text = response.body_mut().read_to_string().with_context(|| format!("read the answer to {method} {path}"))?;
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .with_context(|| format!("read the answer to {method} {path}"))?;
     if !status.is_success() {
         bail!("{method} {path}: {status}: {text}");
     }

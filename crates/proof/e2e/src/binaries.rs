@@ -19,7 +19,8 @@ impl Binaries {
         let own = std::env::current_exe().context("find the own binary")?;
         let folder = own.parent().unwrap_or(Path::new("."));
         let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
-        let binaries = Self { fleetwarden: folder.join("fleetwarden"), agent: folder.join("fleetwarden-agent") };
+        let binaries =
+            Self { fleetwarden: folder.join("fleetwarden"), agent: folder.join("fleetwarden-agent") };
         for binary in [&binaries.fleetwarden, &binaries.agent] {
             ensure!(
                 binary.exists(),

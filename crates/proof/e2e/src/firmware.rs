@@ -48,7 +48,8 @@ pub fn gather(agent: &Path, packages: &Path) -> Result<Parts> {
     }
     let shell = fs::read(busybox()?).context("read BusyBox")?;
     let status = "Package: demo-shell\nVersion: 1.0-1\nArchitecture: all\nStatus: install user installed\n";
-    let old = RootFs::new().file("usr/sbin/demo-shell", 0o755, shell).file("usr/lib/opkg/status", 0o644, status);
+    let old =
+        RootFs::new().file("usr/sbin/demo-shell", 0o755, shell).file("usr/lib/opkg/status", 0o644, status);
     let story = "no older OpenSSL can be had here, so 1.0 carries a maintenance shell of the demo's own, and 1.1 does not";
     Ok(Parts { shared, old, new: RootFs::new(), story: story.to_owned(), advisory: SHELL_ADVISORY })
 }
@@ -74,7 +75,9 @@ impl Parts {
 }
 
 fn identity(root: RootFs, product: &str, version: &str) -> RootFs {
-    let release = format!("ID=debian\nNAME=\"{product}\"\nVERSION_ID=\"12\"\nIMAGE_ID={product}\nIMAGE_VERSION={version}\n");
+    let release = format!(
+        "ID=debian\nNAME=\"{product}\"\nVERSION_ID=\"12\"\nIMAGE_ID={product}\nIMAGE_VERSION={version}\n"
+    );
     root.file("etc/os-release", 0o644, release).file("etc/hostname", 0o644, format!("{product}\n"))
 }
 

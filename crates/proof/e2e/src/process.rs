@@ -22,7 +22,11 @@ impl Process {
         if let Some(folder) = log.parent() {
             fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         }
-        let file = File::options().create(true).append(true).open(log).with_context(|| format!("open {}", log.display()))?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("open {}", log.display()))?;
         let program = command.get_program().display().to_string();
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();
         Ok(Self { child: child.with_context(|| format!("start {program}"))?, log: log.to_path_buf() })

@@ -60,7 +60,13 @@ pub fn device_address(number: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 1, number))
 }
 
-fn pass(client: TcpStream, server: SocketAddr, number: u8, quality: Quality, cuts: &AtomicU64) -> io::Result<()> {
+fn pass(
+    client: TcpStream,
+    server: SocketAddr,
+    number: u8,
+    quality: Quality,
+    cuts: &AtomicU64,
+) -> io::Result<()> {
     let upstream = warden_kit::net::connect_from(device_address(number), server)?;
     let (mut from_client, mut to_server) = (client.try_clone()?, upstream.try_clone()?);
     thread::spawn(move || {
@@ -75,7 +81,12 @@ fn pass(client: TcpStream, server: SocketAddr, number: u8, quality: Quality, cut
     copy_down(upstream, client, limit, cuts)
 }
 
-fn copy_down(mut server: TcpStream, mut client: TcpStream, limit: Option<u64>, cuts: &AtomicU64) -> io::Result<()> {
+fn copy_down(
+    mut server: TcpStream,
+    mut client: TcpStream,
+    limit: Option<u64>,
+    cuts: &AtomicU64,
+) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     let mut passed = 0;
     let mut stalled = false;

@@ -38,7 +38,16 @@ impl Server {
         run(&mut setup).context("set the server up")?;
         let (process, devices, console) = serve(binaries, dir, None)?;
         let api = Api::new(&data_dir, format!("https://localhost:{}", console.port()))?;
-        Ok(Self { data_dir, keys, devices, console, api, binaries: binaries.clone(), dir: dir.to_path_buf(), process })
+        Ok(Self {
+            data_dir,
+            keys,
+            devices,
+            console,
+            api,
+            binaries: binaries.clone(),
+            dir: dir.to_path_buf(),
+            process,
+        })
     }
 
     /// Kills the server as a power cut would, and starts it again on the same addresses.
@@ -87,10 +96,22 @@ fn serve(
     let log = dir.join("logs/server.log");
     let sensor = dir.join("sensor");
     std::fs::create_dir_all(&sensor)?;
-    let listen = |address: Option<SocketAddr>| address.map_or("127.0.0.1:0".to_owned(), |address| address.to_string());
+    let listen =
+        |address: Option<SocketAddr>| address.map_or("127.0.0.1:0".to_owned(), |address| address.to_string());
     let before = std::fs::read_to_string(&log).map_or(0, |text| text.len());
     let mut command = Command::new(&binaries.fleetwarden);
-    command.args(["serve", "--host", "localhost", "--poll", "1s", "--turn", "1s", "--learn-for", "2s", "--drill-loopback"]);
+    command.args([
+        "serve",
+        "--host",
+        "localhost",
+        "--poll",
+        "1s",
+        "--turn",
+        "1s",
+        "--learn-for",
+        "2s",
+        "--drill-loopback",
+    ]);
     command.arg("--data-dir").arg(dir.join("server"));
     command.args(["--device-listen", &listen(addresses.map(|(devices, _)| devices))]);
     command.args(["--console-listen", &listen(addresses.map(|(_, console)| console))]);

@@ -14,8 +14,7 @@ use warden_model::Timestamp;
 fn append(path: &Path, lines: &[String]) -> Result<()> {
     let shown = || format!("write {}", path.display());
     let mut file = File::options().create(true).append(true).open(path).with_context(shown)?;
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    file.write_all(text.as_bytes()).with_context(shown)
+    file.write_all(lines.join("\n").as_bytes()).and_then(|()| file.write_all(b"\n")).with_context(shown)
 }
 
 /// Adds a flow to a Suricata log.
@@ -36,8 +35,14 @@ pub fn zeek_connection(path: &Path, at: Timestamp, from: IpAddr, to: &str, port:
     let mut lines = Vec::new();
     if !path.exists() {
         lines.extend(
-            ["#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn"]
-                .map(str::to_owned),
+            [
+                "#separator \\x09",
+                "#set_separator\t,",
+                "#empty_field\t(empty)",
+                "#unset_field\t-",
+                "#path\tconn",
+            ]
+            .map(str::to_owned),
         );
         lines.push(
             "#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp_bytes\tconn_state"

@@ -22,7 +22,7 @@ use warden_agent::device::dir::DeviceDir;
 ///
 /// Data goes to stdout, talk to stderr. Exit code 0: it went well; 1: it did not; 2: the command line was wrong.
 #[derive(Debug, Parser)]
-#[command(name = "fleetwarden-agent", version, propagate_version = true)]
+#[command(name = "fleetwarden-agent", version)]
 pub(crate) struct CommandLine {
     /// How much to say on stderr: off, error, warn, info, debug, trace.
     #[arg(long, global = true, default_value = "info", env = "FLEETWARDEN_LOG")]

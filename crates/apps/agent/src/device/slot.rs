@@ -11,6 +11,7 @@ use warden_model::device::Slot;
 use warden_model::{ByteCount, Sha256Digest};
 
 use super::dir::DeviceDir;
+use super::pair::sync_dir;
 use crate::machine::{Input, PatchTarget, Verification, WriteFailure};
 
 /// The piece in which slots are read and written: large enough for flash, little memory.
@@ -47,9 +48,9 @@ pub fn digest_of(path: &Path) -> Result<(ByteCount, Sha256Digest)> {
     }
 }
 
-/// Reads a slot back and compares.
+/// Makes a slot durable, reads it back and compares.
 pub fn verify(path: &Path, image: Sha256Digest, size: ByteCount) -> Verification {
-    match digest_of(path) {
+    match settle(path).and_then(|()| digest_of(path)) {
         Ok(found) if found == (size, image) => Verification::Matches,
         Ok((length, found)) => {
             tracing::warn!(slot = %path.display(), %length, %found, expected = %image, "the slot is not what was signed");
@@ -60,6 +61,16 @@ pub fn verify(path: &Path, image: Sha256Digest, size: ByteCount) -> Verification
             Verification::Differs
         }
     }
+}
+
+/// Brings the slot and its name to the disk, and lets go of the pages in memory, so that what is read comes from there.
+fn settle(path: &Path) -> Result<()> {
+    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+    file.sync_all().with_context(|| format!("flush {}", path.display()))?;
+    path.parent().map_or(Ok(()), sync_dir)?;
+    // A hint only: a file system that knows no such thing reads from memory.
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).ok();
+    Ok(())
 }
 
 /// Copies an image that lies at hand into a slot.
@@ -150,5 +161,40 @@ impl Write for Hashing<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{verify, write_image};
+    use crate::machine::{Input, Verification, WriteFailure};
+    use std::fs;
+    use std::path::Path;
+    use warden_model::{ByteCount, Sha256Digest};
+
+    #[test]
+    fn a_full_disk_is_called_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        fs::write(&image, vec![1; 100_000]).unwrap();
+        let input = write_image(&image, Path::new("/dev/full"), ByteCount(100_000));
+        let Input::WriteFailed { failure, detail } = input else { panic!("{input:?}") };
+        assert_eq!(failure, WriteFailure::NoSpace);
+        assert!(detail.starts_with("write the slot: No space left"), "{detail}");
+    }
+
+    #[test]
+    fn a_slot_is_right_to_the_last_byte_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let slot = dir.path().join("a.img");
+        fs::write(&slot, b"abc").unwrap();
+        // FIPS 180-4, the example "abc".
+        let abc: Sha256Digest =
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".parse().unwrap();
+        assert_eq!(verify(&slot, abc, ByteCount(3)), Verification::Matches);
+        assert_eq!(verify(&slot, abc, ByteCount(4)), Verification::Differs);
+        fs::write(&slot, b"abcd").unwrap();
+        assert_eq!(verify(&slot, abc, ByteCount(3)), Verification::Differs);
+        assert_eq!(verify(&dir.path().join("none"), abc, ByteCount(3)), Verification::Differs);
     }
 }

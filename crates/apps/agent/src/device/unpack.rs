@@ -123,3 +123,6 @@ fn inside(depth: usize, target: &str) -> Option<PathBuf> {
     }
     (climbs <= depth).then_some(relative)
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,6 @@ impl Machine {
         if !due {
             return;
         }
-        self.sign_of_life_at = now.plus(SIGN_OF_LIFE);
         if self.journal.update.is_none() {
             let plain = |letter: &Letter| matches!(letter, Letter::Report(report) if report.phase.is_none());
             self.journal.outbox.retain(|letter| !plain(letter));
@@ -62,6 +61,8 @@ impl Machine {
         detail: &str,
         now: Timestamp,
     ) {
+        // Any report is a sign of life.
+        self.sign_of_life_at = now.plus(SIGN_OF_LIFE);
         let journal = &mut self.journal;
         journal.report_counter = journal.report_counter.saturating_add(1);
         let confirmed = journal.confirmed.running();

@@ -123,7 +123,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
          directory.",
     ),
     Setting::new("data-dir", Takes::Path, None, "The server's data directory: database, artifacts, keys, metadata."),
-    Setting::new("timeout", Takes::Span, Some("60s"), "How long one answer of the server may take."),
+    Setting::new("answer-time", Takes::Span, Some("60s"), "How long one answer of the server may take."),
     Setting::new(
         "serve.device-listen",
         Takes::Address,

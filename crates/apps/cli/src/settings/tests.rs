@@ -19,7 +19,7 @@ fn the_nearest_source_wins() {
     let files = || {
         vec![
             file("fleetwarden.toml", "server = \"https://project\"\n[serve]\npoll = \"1min\""),
-            file("/etc/x.toml", "server = \"https://etc\"\ntimeout = \"5s\""),
+            file("/etc/x.toml", "server = \"https://etc\"\nanswer-time = \"5s\""),
         ]
     };
     let check = |settings: &Settings, key: &str, text: &str, origin: Origin| {
@@ -33,7 +33,7 @@ fn the_nearest_source_wins() {
     check(&all, "server", "https://flag", Origin::Flag("--server".to_owned()));
     check(&all, "serve.zeek", "a|b", Origin::Environment("FLEETWARDEN_SERVE_ZEEK".to_owned()));
     check(&all, "serve.poll", "1min", Origin::File(PathBuf::from("fleetwarden.toml")));
-    check(&all, "timeout", "5s", Origin::File(PathBuf::from("/etc/x.toml")));
+    check(&all, "answer-time", "5s", Origin::File(PathBuf::from("/etc/x.toml")));
     check(&all, "serve.turn", "10s", Origin::Default);
     check(&all, "token", "", Origin::Default);
     let no_flags = Settings::new(BTreeMap::new(), variables, files()).unwrap();

@@ -10,7 +10,7 @@ use warden_model::alert::{Alert, Sensor};
 use warden_model::device::Device;
 use warden_model::event::Event;
 use warden_model::{DeviceId, Stage, Timestamp};
-use warden_net::{Checkpoint, Tail};
+use warden_net::Tail;
 use warden_store::Write;
 use warden_watch::{
     Baseline, Bindings, Flow, LineError, Names, Observed, Phase, ZeekLog, ZeekReader, read_eve, rule_alert,
@@ -54,6 +54,13 @@ impl Reader {
             Self::Zeek(reader) => reader.feed(line),
         }
     }
+
+    fn header(&self) -> &[String] {
+        match self {
+            Self::Suricata => &[],
+            Self::Zeek(reader) => reader.header(),
+        }
+    }
 }
 
 /// Reads what the logs have got since the last turn.
@@ -75,7 +82,10 @@ pub(super) async fn run(context: &Shared, memory: &mut Memory, now: Timestamp) -
                 }
                 writes.extend(read(memory, log, &batch.lines, &devices));
                 let key = checkpoint_key(&log.path);
-                writes.push(Write::Setting { key, value: checkpoint_to(&batch.checkpoint) });
+                writes.push(Write::Setting {
+                    key,
+                    value: checkpoint_to(&batch.checkpoint, log.reader.header()),
+                });
             }
             // A log that is not there yet, or not readable for a moment: the next turn looks again.
             Err(error) => {
@@ -101,13 +111,17 @@ async fn open(context: &Shared, memory: &mut Memory) -> Result<()> {
     let mut logs = Vec::new();
     for (sensor, path) in &context.config.sensors {
         let kept = context.store.setting(&checkpoint_key(path)).await?;
-        let checkpoint: Option<Checkpoint> = kept.as_ref().and_then(checkpoint_from);
+        let (checkpoint, header) = kept.as_ref().and_then(checkpoint_from).unzip();
         let tail =
             Tail::open(path, checkpoint.as_ref()).with_context(|| format!("open {}", path.display()))?;
-        let reader = match sensor {
+        let mut reader = match sensor {
             Sensor::Suricata => Reader::Suricata,
             Sensor::Zeek => Reader::Zeek(Box::new(ZeekReader::new(Some(ZeekLog::Conn)))),
         };
+        for line in header.into_iter().flatten() {
+            // It was read without an error when it was kept.
+            reader.read(&line).ok();
+        }
         logs.push(Log { path: path.clone(), tail, reader });
     }
     if let Some(kept) = context.store.setting(BASELINE).await? {

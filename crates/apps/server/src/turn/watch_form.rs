@@ -22,6 +22,9 @@ struct BaselineForm {
 struct CheckpointForm {
     version: u32,
     text: String,
+    /// The header lines of a Zeek log: without them its columns mean nothing after a restart.
+    #[serde(default)]
+    header: Vec<String>,
 }
 
 /// Writes a baseline.
@@ -61,14 +64,14 @@ pub(super) fn baseline_from(value: &Value) -> Baseline {
     )
 }
 
-/// Writes a checkpoint.
-pub(super) fn checkpoint_to(checkpoint: &Checkpoint) -> Value {
-    let form = CheckpointForm { version: VERSION, text: checkpoint.to_string() };
+/// Writes a checkpoint, with the header lines that the reader has seen.
+pub(super) fn checkpoint_to(checkpoint: &Checkpoint, header: &[String]) -> Value {
+    let form = CheckpointForm { version: VERSION, text: checkpoint.to_string(), header: header.to_vec() };
     serde_json::to_value(form).unwrap_or_default()
 }
 
-/// Reads a checkpoint.
-pub(super) fn checkpoint_from(value: &Value) -> Option<Checkpoint> {
+/// Reads a checkpoint and the header lines.
+pub(super) fn checkpoint_from(value: &Value) -> Option<(Checkpoint, Vec<String>)> {
     let form = CheckpointForm::deserialize(value).ok().filter(|form| form.version == VERSION)?;
-    form.text.parse().ok()
+    Some((form.text.parse().ok()?, form.header))
 }

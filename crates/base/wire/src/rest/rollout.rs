@@ -13,7 +13,7 @@ pub struct RolloutRequest {
     /// the canary preset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phases: Option<String>,
-    /// When updates may start: `HH:MM+MINUTES` in UTC, for instance `22:00+240`; absent means at any time.
+    /// When updates may start, each day, in UTC: for instance `22:00-02:00`; absent means at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<String>,
     /// Which devices, in the filter language; absent means all of the product.

@@ -155,8 +155,7 @@ fn package(database: Database, fields: &BTreeMap<String, &str>) -> Option<Packag
             name: field("package")?,
             version: field("version")?,
             architecture: field("architecture"),
-            // "name (version)" where the version differs as well.
-            source: field("source").and_then(|source| source.split_whitespace().next().map(str::to_owned)),
+            source: field("source").map(|source| source_of(&source)),
             cpe: field("cpe-id"),
         },
     };
@@ -172,6 +171,15 @@ fn package(database: Database, fields: &BTreeMap<String, &str>) -> Option<Packag
     };
     let source = package.source.clone().filter(|source| *source != package.name);
     is_installed.then_some(Package { source, ..package })
+}
+
+/// Turns `name (version)`, which dpkg writes where the source has a version of its own, into `name@version`: advisories
+/// count in the source's versions.
+fn source_of(source: &str) -> String {
+    match source.split_once(' ') {
+        Some((name, version)) => format!("{name}@{}", version.trim().trim_matches(['(', ')'])),
+        None => source.to_owned(),
+    }
 }
 
 /// Longest value that is taken over: names and versions of packages stay far below.

@@ -11,7 +11,7 @@ use crate::{AnalyseError, EntryKind, FileKind, Limits, visit};
 const PURLS: [&str; 3] = [
     "pkg:generic/busybox@1.35.0",
     "pkg:deb/debian/busybox-static@1:1.35.0-4%2Bb3?arch=amd64&distro=debian-12&upstream=busybox",
-    "pkg:deb/debian/libc6@2.36-9%2Bdeb12u4?arch=amd64&distro=debian-12&upstream=glibc",
+    "pkg:deb/debian/libc6@2.36-9%2Bdeb12u4?arch=amd64&distro=debian-12&upstream=glibc%402.36-9",
 ];
 
 fn check(image: &[u8], layers: &[&str]) {

@@ -231,13 +231,7 @@ impl World {
                 return Flow::Answers(Input::Tick);
             }
             Output::Poll => return Flow::Answers(self.polled()),
-            Output::FetchMetadata { .. } => {
-                return Flow::Answers(match (&self.metadata_fails, self.online) {
-                    (Some(failure), _) => Input::MetadataFailed(failure.clone()),
-                    (None, false) => Input::MetadataFailed(MetadataFailure::Unreachable),
-                    (None, true) => Input::MetadataFetched(self.signed.clone()),
-                });
-            }
+            Output::FetchMetadata { .. } => return Flow::Answers(self.metadata()),
             Output::Download { digest, size, place, offset } => {
                 return Flow::Answers(self.download(digest, size, place, offset));
             }
@@ -295,6 +289,14 @@ impl World {
         | Output::WriteImage { slot, .. } = output
         {
             self.slots.insert(*slot, Content::Torn);
+        }
+    }
+
+    fn metadata(&self) -> Input {
+        match (&self.metadata_fails, self.online) {
+            (Some(failure), _) => Input::MetadataFailed(failure.clone()),
+            (None, false) => Input::MetadataFailed(MetadataFailure::Unreachable),
+            (None, true) => Input::MetadataFetched(self.signed.clone()),
         }
     }
 

@@ -1,0 +1,225 @@
+//! One release: where it stands, what comes next, what is inside, what the way to it costs, what the lab saw.
+//!
+//! In: an id. Out: the page. Refuses: ids that nobody has.
+
+mod lab;
+
+use axum::extract::{Path, State};
+use maud::{Markup, html};
+use warden_model::case::Finding;
+use warden_model::firmware::{Component, Firmware};
+use warden_model::release::{Patch, Release, ReleaseState};
+use warden_model::rollout::Rollout;
+use warden_model::{ByteCount, PerMille, ReleaseId, Timestamp};
+use warden_store::EventScope;
+use warden_wire::page::PageRequest;
+
+use super::releases::{STEPS, steps_done};
+use crate::failure::Failure;
+use crate::view::{
+    Section, Tone, advisory_link, badge, by, command_line, count, event_log, icon, notice, release_state,
+    rollout_link, rollout_state, shell, short_digest, stamp,
+};
+use crate::{App, clock};
+
+/// Most components that are listed; `fleetwarden inspect` and the SBOM have all.
+const COMPONENTS_SHOWN_MAX: usize = 150;
+
+/// Events that are shown.
+const EVENTS_SHOWN: u64 = 30;
+
+/// Shows the page.
+pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Markup, Failure> {
+    let now = clock::now();
+    let store = app.store();
+    let unknown = || Failure::unknown("release", &id, "fleetwarden release list");
+    let release_id: ReleaseId = id.parse().map_err(|_| unknown())?;
+    let release = store.release(&release_id).await?.ok_or_else(unknown)?;
+    let firmware = store.firmware(&release.image).await?;
+    let findings = store.findings(&release.image).await?;
+    let known = store.firmwares_of(&release.product).await?;
+    let patches = store.patches_to(&release.image).await?;
+    let runs = store.lab_runs(&release_id).await?;
+    let mut rollouts = store.rollouts().await?;
+    rollouts.retain(|rollout| rollout.release == release_id);
+    let scope = EventScope::Release(release_id.clone());
+    let events = store.events(&scope, &PageRequest::new(EVENTS_SHOWN, None)?).await?;
+    let body = html! {
+        p.crumbs { a href="/releases" { "Releases" } " / " }
+        h1 { (release.product) " " (release.version) }
+        p { (release_state(release.state)) " " span.muted { "release " } span.id { (release.id) } }
+        (stepper(release.state))
+        p.reason { (release.reason) }
+        (next(&release, &rollouts))
+        (facts(&release, firmware.as_ref(), now))
+        (patches_table(&patches, &known, firmware.as_ref()))
+        (lab::runs(&runs, release.state, now))
+        (weaknesses(&findings, firmware.as_ref()))
+        (components(firmware.as_ref()))
+        section aria-labelledby="events" {
+            h2 #events { "Events" }
+            @if events.items.is_empty() { p.muted { "Nothing has happened yet." } }
+            (event_log(&events.items, now))
+        }
+    };
+    let title = format!("{} {}", release.product, release.version);
+    Ok(shell(&app, Section::Releases, &title, now, &body))
+}
+
+fn stepper(state: ReleaseState) -> Markup {
+    let done = steps_done(state);
+    html! {
+        ol.stepper aria-label="Steps of the release" {
+            @for (place, step) in STEPS.iter().enumerate() {
+                @let (class, tone, word) = if place < done { ("done", Tone::Good, "done") }
+                    else if place == done && done > 0 { ("next", Tone::Busy, "next") }
+                    else { ("open", Tone::Quiet, "open") };
+                li class=(class) aria-current=[(done > 0 && place.saturating_add(1) == done).then_some("step")] {
+                    (icon(tone)) span { (step) } span.hidden { ": " (word) }
+                }
+            }
+        }
+        @if done == 0 { (notice(Tone::Bad, format!("This release is {state}: it will not roll out."))) }
+    }
+}
+
+fn next(release: &Release, rollouts: &[Rollout]) -> Markup {
+    let id = &release.id;
+    let (sentence, command) = match release.state {
+        ReleaseState::Uploaded => {
+            ("Its components are being looked for; nothing is to be done.", format!("fleetwarden release show {id}"))
+        }
+        ReleaseState::Analysed => (
+            "Patches from the versions in the field are being built; nothing is to be done.",
+            format!("fleetwarden release show {id}"),
+        ),
+        ReleaseState::Built => {
+            ("The lab is trying it on virtual devices; nothing is to be done.", format!("fleetwarden release show {id}"))
+        }
+        ReleaseState::Proven => (
+            "Sign it with the offline key, on the machine that holds it. The server never has that key.",
+            format!("fleetwarden release sign {id}"),
+        ),
+        ReleaseState::Signed if rollouts.is_empty() => {
+            ("It may roll out. See what a rollout would do:", format!("fleetwarden rollout plan --release {id}"))
+        }
+        ReleaseState::Signed => ("It is in a rollout:", format!("fleetwarden rollout list --release {id}")),
+        ReleaseState::Rejected | ReleaseState::Withdrawn => (
+            "Bring another one, with a new version:",
+            format!("fleetwarden release add IMAGE --product {} --version VERSION", release.product),
+        ),
+    };
+    html! {
+        section aria-labelledby="next" {
+            h2 #next { "Next step" }
+            p { (sentence) }
+            @for rollout in rollouts { p { (rollout_link(&rollout.id)) " " (rollout_state(rollout.state)) } }
+            (command_line(&command))
+        }
+    }
+}
+
+fn facts(release: &Release, firmware: Option<&Firmware>, now: Timestamp) -> Markup {
+    html! {
+        section {
+            h2 { "Image" }
+            dl.facts.two {
+                dt { "Digest" } dd { code.break { (release.image) } }
+                dt { "Size" } dd.number { @if let Some(firmware) = firmware { (firmware.size) } @else { span.muted { "not known" } } }
+                dt { "Counter" } dd.number { (release.counter) }
+                dt { "Came" } dd { (stamp(now, release.created_at)) }
+            }
+        }
+    }
+}
+
+fn patches_table(patches: &[Patch], known: &[Firmware], firmware: Option<&Firmware>) -> Markup {
+    let full = firmware.map_or(ByteCount(0), |firmware| firmware.size);
+    let version = |patch: &Patch| known.iter().find(|one| one.image == patch.base).map(|one| one.version.to_string());
+    html! {
+        section aria-labelledby="patches" {
+            h2 #patches { "Patches" }
+            @if patches.is_empty() {
+                p.muted { "None: no other version is in the field, or no patch is smaller than the full image." }
+            } @else {
+                table.narrow {
+                    caption.hidden { "Patches that lead to this image" }
+                    thead { tr { th scope="col" { "From" } th.number scope="col" { "Patch" } th.number scope="col" { "Full image" }
+                        th.number scope="col" { "Share" } th.number scope="col" { "Saved" } } }
+                    tbody {
+                        @for patch in patches {
+                            tr {
+                                th scope="row" { (version(patch).unwrap_or_else(|| "unknown".to_owned())) " " (short_digest(&patch.base)) }
+                                td.number data-label="Patch" { (patch.size) }
+                                td.number data-label="Full image" { (full) }
+                                td.number data-label="Share" { (by(patch.size.0, full.0)) }
+                                td.number data-label="Saved" { (PerMille::of(full.0.saturating_sub(patch.size.0), full.0)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn weaknesses(findings: &[Finding], firmware: Option<&Firmware>) -> Markup {
+    let is_analysed = firmware.is_some_and(|firmware| firmware.components.is_some());
+    html! {
+        section aria-labelledby="weak" {
+            h2 #weak { "Known weaknesses" }
+            @if !is_analysed { p.muted { "The image has not been analysed yet." } }
+            @else if findings.is_empty() { p { (badge(Tone::Good, "none")) " " span.muted { "no known advisory names what is inside" } } }
+            @else {
+                ul.plain {
+                    @for finding in findings.iter().take(COMPONENTS_SHOWN_MAX) {
+                        li {
+                            (badge(Tone::Bad, "weak")) " " (advisory_link(&finding.advisory)) " " (finding.reason) " "
+                            code.muted { (finding.path) }
+                            @if let Some(fixed) = &finding.fixed_in { " " span.muted { "fixed in " (fixed) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn component_row(component: &Component) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (component.name) }
+            td.number data-label="Version" { (component.version) }
+            td data-label="Package URL" { code.muted { (component.purl) } }
+            td data-label="Evidence" {
+                @if let Some(first) = component.evidence.first() {
+                    code { (first.path) } " " span.muted { (first.method) }
+                    @if component.evidence.len() > 1 { " " span.muted { "and " (component.evidence.len().saturating_sub(1)) " more" } }
+                }
+            }
+        }
+    }
+}
+
+fn components(firmware: Option<&Firmware>) -> Markup {
+    let Some(components) = firmware.and_then(|firmware| firmware.components.as_ref()) else { return html! {} };
+    html! {
+        section aria-labelledby="components" {
+            h2 #components { "Components " span.tally { (components.len()) } }
+            @if components.is_empty() {
+                p.muted { "Nothing was recognised inside. Look for yourself:" }
+                (command_line("fleetwarden inspect IMAGE"))
+            } @else {
+                table {
+                    caption.hidden { "Components of the image" }
+                    thead { tr { th scope="col" { "Component" } th scope="col" { "Version" } th scope="col" { "Package URL" } th scope="col" { "Evidence" } } }
+                    tbody { @for component in components.iter().take(COMPONENTS_SHOWN_MAX) { (component_row(component)) } }
+                }
+                @if components.len() > COMPONENTS_SHOWN_MAX {
+                    p.muted { "The first " (COMPONENTS_SHOWN_MAX) " of " (count(components.len() as u64, "component")) ". All of them:" }
+                    (command_line("fleetwarden inspect IMAGE"))
+                }
+            }
+        }
+    }
+}

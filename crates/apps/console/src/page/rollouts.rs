@@ -1,0 +1,61 @@
+//! Rollouts: which releases are on their way, and how far they have come.
+//!
+//! In: the store. Out: one row a rollout with a bar.
+
+use axum::extract::State;
+use maud::{Markup, html};
+
+use super::now::member_parts;
+use crate::failure::Failure;
+use crate::view::{Section, age, bar, empty, release_link, rollout_link, rollout_state, shell};
+use crate::{App, clock};
+
+/// Most rows: each costs a query for its devices.
+const ROWS_MAX: usize = 50;
+
+/// Shows the page.
+pub(crate) async fn show(State(app): State<App>) -> Result<Markup, Failure> {
+    let now = clock::now();
+    let all = app.store().rollouts().await?;
+    let found = all.len();
+    let mut rows = Vec::new();
+    for rollout in all.into_iter().take(ROWS_MAX) {
+        let members = app.store().members(&rollout.id).await?;
+        let parts = member_parts(members.iter().map(|member| member.state));
+        rows.push((rollout, parts, members.len()));
+    }
+    let body = html! {
+        h1 { "Rollouts" }
+        @if rows.is_empty() {
+            (empty("No rollout has been made yet.", "See what a rollout of a signed release would do; then make it:",
+                "fleetwarden rollout plan --release RELEASE"))
+        } @else {
+            table {
+                caption.hidden { "Rollouts, the newest first" }
+                thead { tr {
+                    th scope="col" { "Rollout" } th scope="col" { "State" } th scope="col" { "Release" } th scope="col" { "Phase" }
+                    th.wide scope="col" { "Devices" } th.number scope="col" { "Healthy" } th.number scope="col" { "Failed" }
+                    th scope="col" { "Made" } th scope="col" { "Why" }
+                } }
+                tbody {
+                    @for (rollout, parts, devices) in &rows {
+                        @let [healthy, _, failed, _] = parts;
+                        tr {
+                            th scope="row" { (rollout_link(&rollout.id)) }
+                            td data-label="State" { (rollout_state(rollout.state)) }
+                            td data-label="Release" { (release_link(&rollout.release)) }
+                            td.number data-label="Phase" { (rollout.phase.saturating_add(1)) " of " (rollout.phases.len()) }
+                            td.wide data-label="Devices" { (bar(parts)) }
+                            td.number data-label="Healthy" { (healthy.count) " of " (devices) }
+                            td.number data-label="Failed" { (failed.count) }
+                            td.nowrap data-label="Made" { (age(now, rollout.created_at)) }
+                            td.reason data-label="Why" { (rollout.reason) }
+                        }
+                    }
+                }
+            }
+            @if found > ROWS_MAX { p.muted { "The newest " (ROWS_MAX) " of " (found) " rollouts." } }
+        }
+    };
+    Ok(shell(&app, Section::Rollouts, "Rollouts", now, &body))
+}
