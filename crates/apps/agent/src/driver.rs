@@ -134,8 +134,9 @@ impl Driver {
     fn perform(&mut self, output: Output) -> Result<Next> {
         let answer = match output {
             Output::Save(journal) => {
-                self.note_reports(&journal);
                 self.device.dir.save_journal(&journal)?;
+                // Told only once it can no longer be forgotten.
+                self.note_reports(&journal);
                 return Ok(Next::Nothing);
             }
             Output::ForgetTrial => {

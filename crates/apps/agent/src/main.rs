@@ -5,7 +5,7 @@
 
 mod cli;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let command_line = cli::CommandLine::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_max_level(command_line.log)
         .with_target(false)
         .init();

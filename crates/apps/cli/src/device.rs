@@ -1,8 +1,10 @@
 //! `device`: who they are, what they run, what happened to them.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use warden_model::DeviceId;
-use warden_wire::rest::{AttributesBody, CaseBody, DeviceBody, EventBody, Items, RunningBody};
+use warden_wire::rest::{CaseBody, DeviceBody, EventBody, Items, RunningBody};
 
 use crate::event;
 use crate::failure::{Exit, Failure, Outcome};
@@ -126,11 +128,11 @@ fn show(id: &DeviceId, session: &mut Session) -> Outcome {
     let device: DeviceBody = client.get(&format!("/devices/{id}"))?;
     let cases: Items<CaseBody> = client.get(&format!("/devices/{id}/cases"))?;
     // Attributes are what the device says of itself; a device that has not said anything has none.
-    let attributes: AttributesBody = client.get(&format!("/devices/{id}/attributes"))?;
+    let attributes: BTreeMap<String, String> = client.get(&format!("/devices/{id}/attributes"))?;
     let all = serde_json::json!({ "device": device, "cases": cases.items, "attributes": attributes });
     session.output.show(&all, |_| {
         let mut said = Table::new(["attribute", "value"]);
-        for (name, value) in &attributes.attributes {
+        for (name, value) in &attributes {
             said.push([name, value]);
         }
         page(&device).section("cases", risk::table(&cases.items)).section("what it says of itself", said)

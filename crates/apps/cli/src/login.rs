@@ -24,7 +24,10 @@ pub(crate) struct StatusArgs {}
 /// Runs `login`.
 pub(crate) fn login(args: &LoginArgs, session: &mut Session) -> Outcome {
     let client = session.client()?;
-    let link: LoginLink = client.post("/login-links", &serde_json::json!({}))?;
+    let mut link: LoginLink = client.post("/login-links", &serde_json::json!({}))?;
+    if link.url.starts_with('/') {
+        link.url = format!("{}{}", client.base(), link.url);
+    }
     session.output.show(&link, |link| {
         Page::new().line(&link.url).note(format!("good for one browser, until {}", link.expires))
     })?;

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod binaries;
+pub mod browser;
 pub mod firmware;
 pub mod fleet;
 pub mod process;

@@ -81,7 +81,11 @@ pub fn run(root: &Path) -> Verdict {
             }
         }
     }
-    verdict(Health::Passed, &format!("{} health checks passed", checks.len()))
+    let detail = match checks.len() {
+        1 => "its health check passed".to_owned(),
+        count => format!("all {count} health checks passed"),
+    };
+    verdict(Health::Passed, &detail)
 }
 
 fn verdict(health: Health, detail: &str) -> Verdict {

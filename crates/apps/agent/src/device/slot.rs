@@ -27,6 +27,13 @@ pub fn is_full(error: &io::Error) -> bool {
     )
 }
 
+/// Empties a file that filled the disk: the journal needs room too.
+pub fn give_back(path: &Path) {
+    if let Err(error) = fresh(path) {
+        tracing::warn!("{} cannot be emptied: {error}", path.display());
+    }
+}
+
 /// Opens a file to write from its start; what was in it is gone.
 fn fresh(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).write(true).truncate(true).open(path)
@@ -82,7 +89,12 @@ pub fn write_image(source: &Path, slot: &Path, size: ByteCount) -> Input {
     });
     match copied {
         Ok(()) => Input::Written,
-        Err(error) => failed(&error, WriteFailure::Broken, "write the slot"),
+        Err(error) => {
+            if is_full(&error) {
+                give_back(slot);
+            }
+            failed(&error, WriteFailure::Broken, "write the slot")
+        }
     }
 }
 
@@ -108,19 +120,28 @@ pub fn apply_patch(
         Ok(base) => base,
         Err(error) => return failed(&error, WriteFailure::Broken, "open the running slot"),
     };
-    let slot = match fresh(&dir.slot(slot)) {
+    let slot_path = dir.slot(slot);
+    let slot = match fresh(&slot_path) {
         Ok(slot) => slot,
         Err(error) => return failed(&error, WriteFailure::Broken, "open the slot"),
     };
     let limits = ApplyLimits { result_bytes_max: size, memory_max: PATCH_MEMORY_MAX };
     let mut result = BufWriter::with_capacity(PIECE_BYTES, slot);
-    match warden_delta::apply(&mut BufReader::new(base), &mut BufReader::new(&mut file), &mut result, &limits)
-    {
+    let input = match warden_delta::apply(
+        &mut BufReader::new(base),
+        &mut BufReader::new(&mut file),
+        &mut result,
+        &limits,
+    ) {
         Ok(applied) if applied.header.result == image => finish(result),
         Ok(_) => patch_failed("the patch makes another image than the one that was ordered"),
         Err(ApplyError::WriteResult { source }) => failed(&source, WriteFailure::Broken, "write the slot"),
         Err(error) => patch_failed(&format!("{:#}", anyhow::Error::from(error))),
+    };
+    if matches!(input, Input::WriteFailed { failure: WriteFailure::NoSpace, .. }) {
+        give_back(&slot_path);
     }
+    input
 }
 
 fn finish(result: BufWriter<File>) -> Input {

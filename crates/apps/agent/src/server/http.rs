@@ -17,7 +17,7 @@ use super::tls::TlsConnector;
 /// How long to wait for a name and a connection: a satellite link with a few lost packets.
 const CONNECT: Duration = Duration::from_secs(15);
 /// How long to wait for the next bytes in either direction: longer than a mobile handover, shorter than patience.
-const PIECE: Duration = Duration::from_secs(20);
+const PIECE: Duration = Duration::from_secs(10);
 /// How long a whole small exchange may take, so that a server that trickles cannot hold the device.
 const CALL: Duration = Duration::from_mins(1);
 /// Largest answer header, in bytes: ours take a tenth.

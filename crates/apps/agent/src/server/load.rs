@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use warden_model::{ByteCount, Sha256Digest};
 
 use super::http::{Client, Stream};
-use crate::device::slot::is_full;
+use crate::device::slot::{give_back, is_full};
 use crate::driver::Slice;
 use crate::machine::{Input, LoadFailure};
 
@@ -68,6 +68,10 @@ pub(super) fn load(client: &Client, url: &str, path: &Path, slice: &Slice, open:
         Ok(()) => Input::DownloadProgress { done: ByteCount(done) },
         Err(Broken { failure, detail }) => {
             *open = None;
+            if failure == LoadFailure::NoSpace {
+                give_back(path);
+                done = 0;
+            }
             tracing::warn!(done, size = slice.size.0, "the download broke off: {detail}");
             Input::DownloadFailed { done: ByteCount(done), failure, detail }
         }

@@ -160,15 +160,13 @@ impl Remote for Server {
             Ok(url) => format!("{url}{}", slice.digest),
             Err(error) => return failed(&error),
         };
-        let path = match slice.place {
-            Place::Slot(slot) => device.dir.slot(slot),
-            Place::Staging => {
-                if let Err(error) = device.dir.clear_staging(Some(slice.digest)) {
-                    return failed(&error);
-                }
-                device.dir.staged(slice.digest)
-            }
+        let (path, keep) = match slice.place {
+            Place::Slot(slot) => (device.dir.slot(slot), None),
+            Place::Staging => (device.dir.staged(slice.digest), Some(slice.digest)),
         };
+        if let Err(error) = device.dir.clear_staging(keep) {
+            return failed(&error);
+        }
         load::load(&self.client, &url, &path, slice, &mut self.open)
     }
 

@@ -52,7 +52,7 @@ pub(crate) async fn show(
         p.lead { (advisory.summary) }
         p { (clock_of(&standing.protected)) @if standing.is_open() { " · next deadline " (deadline(now, standing.deadline)) } }
         div.track-one { (bar(&parts)) (legend(&parts)) }
-        section aria-labelledby="next" { h2 #next { "Next step" } (next_list(&next, standing.is_open())) }
+        section aria-labelledby="next" { h2 #next { "Next step" } (next_list(&next)) }
         (facts(advisory, now))
         (concerned(&cases, advisory, query.after.as_deref(), now))
     };
@@ -136,9 +136,9 @@ fn release_step(release: &Release) -> (&'static str, String) {
     }
 }
 
-fn next_list(steps: &[Next], is_open: bool) -> Markup {
+fn next_list(steps: &[Next]) -> Markup {
     html! {
-        @if !is_open { p.muted { "Nothing is to be done: no device is exposed." } }
+        @if steps.is_empty() { p.muted { "Nothing is to be done: no device is exposed." } }
         @for step in steps {
             div.item {
                 p {

@@ -142,7 +142,7 @@ fn protection(device: &Device, shield: Option<&Shield>, now: Timestamp) -> Marku
                     }
                 }
                 @if shield.state == ShieldState::Verified {
-                    p { a href={ "/shields#" (device.id) } { "The rules" } }
+                    p { a href={ "/shields#shield-" (device.id) } { "The rules" } }
                 }
             } @else {
                 p.muted { "None. A device is shielded when its product is out of support, or while a fix is on its way." }

@@ -64,7 +64,7 @@ fn table(shields: &[Shield], now: Timestamp) -> Markup {
             } }
             tbody {
                 @for shield in shields.iter().take(ROWS_MAX) {
-                    tr id=(shield.device) {
+                    tr id={ "shield-" (shield.device) } {
                         th scope="row" { (device_link(&shield.device)) }
                         td data-label="State" { (shield_state(shield.state)) }
                         td.nowrap data-label="Since" { (age(now, shield.since)) }

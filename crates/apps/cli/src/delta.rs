@@ -1,0 +1,271 @@
+//! `delta`: patches between two images, without any server.
+//!
+//! In: files. Out: a patch, or an image that was made from one, whole or not at all. Refuses: images above the limits, a
+//! patch for another base, a result whose digest is not the promised one.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Cursor, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use warden_delta::{ApplyError, ApplyLimits, Header, MakeLimits, Made, apply, make, read_header};
+use warden_model::{ByteCount, PerMille};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::{Page, Table};
+use crate::session::Session;
+
+/// Patches between two images, without any server
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeltaCommand {
+    /// Makes a patch that turns OLD into NEW. Exit code 10: the full image is smaller, so no patch was written
+    #[command(after_help = "Example:\n  fleetwarden delta make camera-1.0.squashfs camera-1.1.squashfs -o camera.fwd")]
+    Make(MakeArgs),
+    /// Applies a patch: OLD becomes NEW
+    #[command(after_help = "Example:\n  fleetwarden delta apply camera-1.0.squashfs camera.fwd -o camera-1.1.squashfs")]
+    Apply(ApplyArgs),
+    /// Shows what a patch says of itself
+    #[command(after_help = "Example:\n  fleetwarden delta info camera.fwd")]
+    Info(InfoArgs),
+    /// Measures a patch between two images: its size beside the full and the compressed image, and the time
+    #[command(after_help = "Example:\n  fleetwarden delta bench camera-1.0.squashfs camera-1.1.squashfs")]
+    Bench(BenchArgs),
+}
+
+/// From what, to what, where to.
+#[derive(Debug, Args)]
+pub(crate) struct MakeArgs {
+    /// The image that devices have
+    old: PathBuf,
+    /// The image that they should get
+    new: PathBuf,
+    /// Where the patch goes
+    #[arg(long, short, value_name = "PATCH")]
+    output: PathBuf,
+}
+
+/// On what, with what, where to.
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// The image that the patch was made for
+    old: PathBuf,
+    /// The patch
+    patch: PathBuf,
+    /// Where the new image goes
+    #[arg(long, short, value_name = "NEW")]
+    output: PathBuf,
+}
+
+/// Which patch.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// The patch
+    patch: PathBuf,
+}
+
+/// From what, to what.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// The image that devices have
+    old: PathBuf,
+    /// The image that they should get
+    new: PathBuf,
+}
+
+/// Runs a command.
+pub(crate) fn run(command: &DeltaCommand, session: &mut Session) -> Outcome {
+    match command {
+        DeltaCommand::Make(args) => run_make(args, session),
+        DeltaCommand::Apply(args) => run_apply(args, session),
+        DeltaCommand::Info(args) => info(args, session),
+        DeltaCommand::Bench(args) => bench(args, session),
+    }
+}
+
+fn read(path: &Path, max: ByteCount) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| Failure::file("read", path, &error);
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed)?.take(max.0.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if size(&bytes) > max {
+        let message = format!("{} is larger than the {max} that a patch can be made of", path.display());
+        return Err(Failure::new(Exit::Invalid, message).hint("send the full image instead"));
+    }
+    Ok(bytes)
+}
+
+fn size(bytes: &[u8]) -> ByteCount {
+    ByteCount(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+}
+
+fn made(old: &[u8], new: &[u8], limits: &MakeLimits) -> Result<Made, Failure> {
+    make(old, new, limits).map_err(|error| Failure::invalid("make the patch", &error))
+}
+
+fn run_make(args: &MakeArgs, session: &mut Session) -> Outcome {
+    let limits = MakeLimits::default();
+    let (old, new) = (read(&args.old, limits.base_bytes_max)?, read(&args.new, limits.result_bytes_max)?);
+    match made(&old, &new, &limits)? {
+        Made::Patch(patch) => {
+            write_whole(&args.output, |file| file.write_all(&patch))?;
+            let (bytes, full) = (size(&patch), size(&new));
+            let all = json!({ "patch": args.output, "bytes": bytes.0, "full_bytes": full.0 });
+            session.output.show(&all, |_| {
+                Page::new()
+                    .field("patch", args.output.display().to_string())
+                    .field("size", format!("{bytes} ({} of the full {full})", PerMille::of(bytes.0, full.0)))
+            })?;
+            Ok(Exit::Done)
+        }
+        Made::FullIsSmaller { patch, full } => {
+            let all = json!({ "patch": null, "bytes": patch.0, "full_bytes": full.0 });
+            session.output.show(&all, |_| {
+                Page::new().line(format!("a patch would have {patch}, the full image has {full}: send the full image"))
+            })?;
+            Ok(Exit::Attention)
+        }
+    }
+}
+
+fn run_apply(args: &ApplyArgs, session: &mut Session) -> Outcome {
+    let open = |path: &Path| File::open(path).map_err(|error| Failure::file("open", path, &error));
+    let mut old = open(&args.old)?;
+    let mut patch = BufReader::new(open(&args.patch)?);
+    let mut outcome = None;
+    let written = write_whole(&args.output, |file| {
+        let applied = apply(&mut old, &mut patch, file, &ApplyLimits::default());
+        let failed = applied.is_err();
+        outcome = Some(applied);
+        if failed { Err(io::Error::other("the patch could not be applied")) } else { Ok(()) }
+    });
+    match outcome {
+        Some(Err(error)) => Err(apply_failure(&error)),
+        Some(Ok(applied)) => {
+            written?;
+            session.output.show(&header_json(&applied.header), |_| header_page(&applied.header))?;
+            Ok(Exit::Done)
+        }
+        None => Err(written.err().unwrap_or_else(|| Failure::new(Exit::Failed, "nothing was applied"))),
+    }
+}
+
+fn apply_failure(error: &ApplyError) -> Failure {
+    match error {
+        ApplyError::WrongBase { .. } => {
+            Failure::new(Exit::Conflict, error.to_string()).hint("`fleetwarden delta info PATCH` shows which base it wants")
+        }
+        ApplyError::NotAPatch
+        | ApplyError::Version { .. }
+        | ApplyError::Truncated
+        | ApplyError::Corrupt { .. }
+        | ApplyError::Unpack { .. }
+        | ApplyError::TrailingBytes
+        | ApplyError::ResultMismatch { .. } => {
+            Failure::invalid("apply the patch", error).hint("load the patch again: it is damaged, or was never one")
+        }
+        ApplyError::ResultTooLarge { .. } | ApplyError::Memory { .. } => Failure::invalid("apply the patch", error),
+        ApplyError::ReadPatch { .. } | ApplyError::ReadBase { .. } | ApplyError::WriteResult { .. } => {
+            Failure::failed("apply the patch", error)
+        }
+    }
+}
+
+/// Writes a file whole or not at all: beside its place first, then to the disk, then under its name.
+pub(crate) fn write_whole(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let unfinished = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
+    let write = || -> io::Result<()> {
+        let mut file = BufWriter::new(File::create(&unfinished)?);
+        fill(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()?;
+        fs::rename(&unfinished, path)
+    };
+    write().map_err(|error| {
+        // The error that counts is the first one; there may be nothing to remove.
+        fs::remove_file(&unfinished).unwrap_or_default();
+        Failure::file("write", path, &error)
+    })
+}
+
+fn header_json(header: &Header) -> serde_json::Value {
+    json!({
+        "version": header.version,
+        "base": header.base.to_string(),
+        "base_bytes": header.base_size.0,
+        "result": header.result.to_string(),
+        "result_bytes": header.result_size.0,
+        "window_bytes": header.window_memory.0,
+    })
+}
+
+fn header_page(header: &Header) -> Page {
+    Page::new()
+        .field("format", header.version.to_string())
+        .field("from", format!("{} ({})", header.base, header.base_size))
+        .field("to", format!("{} ({})", header.result, header.result_size))
+        .field("memory", format!("{} of history while it is applied", header.window_memory))
+}
+
+fn info(args: &InfoArgs, session: &mut Session) -> Outcome {
+    let mut file = File::open(&args.patch).map_err(|error| Failure::file("open", &args.patch, &error))?;
+    let header = read_header(&mut file).map_err(|error| apply_failure(&error))?;
+    session.output.show(&header_json(&header), |_| header_page(&header))?;
+    Ok(Exit::Done)
+}
+
+fn bench(args: &BenchArgs, session: &mut Session) -> Outcome {
+    let limits = MakeLimits::default();
+    let (old, new) = (read(&args.old, limits.base_bytes_max)?, read(&args.new, limits.result_bytes_max)?);
+    let clock = Instant::now();
+    let compressed = zstd::bulk::compress(&new, i32::from(limits.level));
+    let compressed = compressed.map_err(|error| Failure::failed("compress the image", &error))?;
+    let compress_time = clock.elapsed();
+    let clock = Instant::now();
+    let made = made(&old, &new, &limits)?;
+    let make_time = clock.elapsed();
+    let mut rows = vec![
+        ("full image", size(&new), None, None),
+        ("full image, zstd 19", size(&compressed), Some(compress_time), None),
+    ];
+    match made {
+        Made::Patch(patch) => {
+            let clock = Instant::now();
+            let mut result = Vec::new();
+            apply(&mut Cursor::new(&old), &mut patch.as_slice(), &mut result, &ApplyLimits::default())
+                .map_err(|error| apply_failure(&error))?;
+            rows.push(("patch", size(&patch), Some(make_time), Some(clock.elapsed())));
+        }
+        Made::FullIsSmaller { patch, .. } => rows.push(("patch (not worth it)", patch, Some(make_time), None)),
+    }
+    show_bench(&rows, size(&new), session)
+}
+
+type BenchRow = (&'static str, ByteCount, Option<Duration>, Option<Duration>);
+
+fn show_bench(rows: &[BenchRow], full: ByteCount, session: &mut Session) -> Outcome {
+    let millis = |time: Option<Duration>| time.map(|time| time.as_millis());
+    let all: Vec<_> = rows
+        .iter()
+        .map(|(what, bytes, made, applied)| {
+            json!({ "what": what, "bytes": bytes.0, "make_ms": millis(*made), "apply_ms": millis(*applied) })
+        })
+        .collect();
+    session.output.show(&all, |_| {
+        let mut table = Table::new(["what", "size", "of full", "to make", "to apply"]);
+        let time = |time: Option<Duration>| millis(time).map_or("-".to_owned(), |millis| format!("{millis} ms"));
+        for (what, bytes, made, applied) in rows {
+            let share = PerMille::of(bytes.0, full.0).to_string();
+            table.push([(*what).to_owned(), bytes.to_string(), share, time(*made), time(*applied)]);
+        }
+        Page::new().table(table, "")
+    })?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests;

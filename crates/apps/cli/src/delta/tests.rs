@@ -1,0 +1,106 @@
+//! Patches on small files: made, looked at, applied, and refused without a trace.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{ApplyArgs, BenchArgs, DeltaCommand, InfoArgs, MakeArgs, run};
+use crate::failure::{Exit, Outcome};
+use crate::output::{Form, testing::on_paper};
+use crate::session::Session;
+use crate::settings::Settings;
+
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { folder: tempfile::tempdir().unwrap() };
+        let old: Vec<u8> = (0..60_000_u32).flat_map(|i| (i.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+        let mut new = old.clone();
+        new.splice(1000..1010, *b"something else entirely");
+        std::fs::write(bench.path("old"), old).unwrap();
+        std::fs::write(bench.path("new"), new).unwrap();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, command: &DeltaCommand) -> (Outcome, String) {
+        let (output, out, _) = on_paper(Form::Json);
+        let settings = Settings::new(BTreeMap::new(), BTreeMap::new(), Vec::new()).unwrap();
+        (run(command, &mut Session { output, settings }), out.text())
+    }
+
+    fn make(&self) -> (Outcome, String) {
+        let (old, new, output) = (self.path("old"), self.path("new"), self.path("patch"));
+        self.run(&DeltaCommand::Make(MakeArgs { old, new, output }))
+    }
+
+    fn apply(&self, old: &str, patch: &str) -> Outcome {
+        let (old, patch, output) = (self.path(old), self.path(patch), self.path("made"));
+        self.run(&DeltaCommand::Apply(ApplyArgs { old, patch, output })).0
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    std::fs::read(a).unwrap() == std::fs::read(b).unwrap()
+}
+
+#[test]
+fn a_patch_makes_the_new_image_from_the_old_one() {
+    let bench = Bench::new();
+    assert_eq!(bench.make().0, Ok(Exit::Done));
+    assert_eq!(bench.apply("old", "patch"), Ok(Exit::Done));
+    assert!(same(&bench.path("made"), &bench.path("new")));
+    assert_eq!(bench.files(), ["made", "new", "old", "patch"]);
+    let (outcome, text) = bench.run(&DeltaCommand::Info(InfoArgs { patch: bench.path("patch") }));
+    assert_eq!(outcome, Ok(Exit::Done));
+    let digest = warden_trust::sha256(&std::fs::read(bench.path("new")).unwrap());
+    assert!(text.contains(&digest.to_string()), "{text}");
+}
+
+#[test]
+fn nothing_is_left_behind_when_a_patch_is_refused() {
+    let bench = Bench::new();
+    bench.make().0.unwrap();
+    assert_eq!(bench.apply("new", "patch").unwrap_err().exit, Exit::Conflict, "another base");
+    assert_eq!(bench.apply("old", "new").unwrap_err().exit, Exit::Invalid, "no patch at all");
+    assert_eq!(bench.apply("old", "nowhere").unwrap_err().exit, Exit::NotFound);
+    let patch = std::fs::read(bench.path("patch")).unwrap();
+    std::fs::write(bench.path("cut"), &patch[..patch.len() - 3]).unwrap();
+    assert_eq!(bench.apply("old", "cut").unwrap_err().exit, Exit::Invalid);
+    assert_eq!(bench.files(), ["cut", "new", "old", "patch"]);
+}
+
+#[test]
+fn the_answer_may_be_that_the_full_image_is_smaller() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("new"), b"tiny").unwrap();
+    let (outcome, text) = bench.make();
+    assert_eq!(outcome, Ok(Exit::Attention));
+    assert!(text.contains("\"patch\": null"), "{text}");
+    assert_eq!(bench.files(), ["new", "old"]);
+}
+
+#[test]
+fn a_benchmark_measures_what_it_made() {
+    let bench = Bench::new();
+    let (outcome, text) =
+        bench.run(&DeltaCommand::Bench(BenchArgs { old: bench.path("old"), new: bench.path("new") }));
+    assert_eq!(outcome, Ok(Exit::Done));
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(rows.len(), 3);
+    assert!(rows[2]["bytes"].as_u64().unwrap() * 10 < rows[0]["bytes"].as_u64().unwrap(), "{text}");
+}
