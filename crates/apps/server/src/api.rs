@@ -21,10 +21,9 @@ mod secrets;
 mod status;
 
 use axum::extract::{DefaultBodyLimit, OriginalUri};
-use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{self, MethodRouter};
+use axum::routing::{MethodRouter, any, get, patch, post, put};
 use axum::{Extension, Json, Router};
 use warden_model::ByteCount;
 use warden_trust::Role;
@@ -38,22 +37,27 @@ use extract::BodyLimit;
 /// texts that people send.
 const BODY_BYTES_MAX: ByteCount = ByteCount::kib(64);
 
+/// How much of a path that does not exist is told back.
+const PATH_CHARS_MAX: usize = 128;
+
 /// Largest file of advisories: the limit of the reader.
 fn advisories_bytes_max() -> ByteCount {
     warden_feeds::Limits::default().file
 }
 
-/// Makes the router of the API, without its context's pages for people.
+/// Makes the router of the API; the console's pages are merged beside it.
 pub fn router(context: &Shared) -> Router {
     let mut guarded = Router::new();
-    for route in routes() {
-        guarded = guarded.route(route.path, route.handler);
+    for Route { path, handler, limit } in routes() {
+        let bytes = usize::try_from(limit.0).unwrap_or(usize::MAX);
+        let limits = (DefaultBodyLimit::max(bytes), Extension(BodyLimit(limit)));
+        guarded = guarded.route(path, handler.layer(limits));
     }
     guarded
         .route_layer(from_fn_with_state(context.clone(), access::authenticate))
-        .route("/api/openapi.json", routing::get(openapi_json))
-        .route("/api", routing::any(unknown))
-        .route("/api/{*rest}", routing::any(unknown))
+        .route("/api/openapi.json", get(openapi_json))
+        .route("/api", any(unknown))
+        .route("/api/{*rest}", any(unknown))
         .method_not_allowed_fallback(wrong_method)
         .with_state(context.clone())
 }
@@ -63,39 +67,90 @@ pub fn openapi() -> serde_json::Value {
     document::document()
 }
 
-/// One operation.
+/// One operation: a path with one method. All of them are for callers who have said who they are.
 struct Route {
-    #[cfg_attr(not(test), expect(dead_code, reason = "compared with the description in a test"))]
-    method: &'static str,
     path: &'static str,
     handler: MethodRouter<Shared>,
+    limit: ByteCount,
 }
 
 impl Route {
-    fn new(method: &'static str, path: &'static str, handler: MethodRouter<Shared>) -> Self {
-        Self { method, path, handler }.limited(BODY_BYTES_MAX)
-    }
-
-    /// Sets the largest body; the innermost limit, which is the one set first, would win, so that this replaces it.
     fn limited(self, limit: ByteCount) -> Self {
-        let bytes = usize::try_from(limit.0).unwrap_or(usize::MAX);
-        let handler = self.handler.layer((DefaultBodyLimit::max(bytes), Extension(BodyLimit(limit))));
-        Self { handler, ..self }
+        Self { limit, ..self }
     }
 }
 
-fn get<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Route {
-    Route::new("get", path, routing::get(handler))
+fn on(path: &'static str, handler: MethodRouter<Shared>) -> Route {
+    Route { path, handler, limit: BODY_BYTES_MAX }
 }
 
-fn put<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Route {
-    Route::new("put", path, routing::put(handler))
+/// Lists all operations; a test compares the list with the description.
+fn routes() -> Vec<Route> {
+    vec![
+        on("/api/v1/status", get(status::get)),
+        on("/api/v1/products", get(products::list)),
+        on("/api/v1/products/{id}", get(products::get)),
+        on("/api/v1/products/{id}", put(products::put)),
+        on("/api/v1/devices", get(devices::list)),
+        on("/api/v1/devices/{id}", get(devices::get)),
+        on("/api/v1/devices/{id}", patch(devices::patch)),
+        on("/api/v1/devices/{id}/events", get(devices::events)),
+        on("/api/v1/devices/{id}/cases", get(devices::cases)),
+        on("/api/v1/devices/{id}/attributes", get(devices::attributes)),
+        on("/api/v1/enrolment-tokens", post(secrets::enrolment_token)),
+        on("/api/v1/login-links", post(secrets::login_link)),
+        // An image is never held in memory; the handler itself counts what comes.
+        on("/api/v1/images", post(images::upload)),
+        on("/api/v1/releases", get(releases::list)),
+        on("/api/v1/releases", post(releases::post)),
+        on("/api/v1/releases/{id}", get(releases::get)),
+        on("/api/v1/releases/{id}/sbom", get(releases::sbom)),
+        on("/api/v1/releases/{id}/events", get(releases::events)),
+        on("/api/v1/releases/{id}/withdraw", post(releases::withdraw)),
+        on("/api/v1/metadata/draft", get(metadata::draft)),
+        on("/api/v1/metadata/targets", put(metadata::publish)).limited(Role::Targets.bytes_max()),
+        on("/api/v1/metadata/{file}", get(metadata::file)),
+        on("/api/v1/advisories", get(risk::advisories)),
+        on("/api/v1/advisories", post(risk::import)).limited(advisories_bytes_max()),
+        on("/api/v1/advisories/{id}", get(risk::advisory)),
+        on("/api/v1/cases", get(risk::cases)),
+        on("/api/v1/rollouts", get(rollouts::list)),
+        on("/api/v1/rollouts", post(rollouts::plan::create)),
+        on("/api/v1/rollouts/plan", post(rollouts::plan::plan)),
+        on("/api/v1/rollouts/{id}", get(rollouts::get)),
+        on("/api/v1/rollouts/{id}/events", get(rollouts::events)),
+        on("/api/v1/rollouts/{id}/start", post(rollouts::command::start)),
+        on("/api/v1/rollouts/{id}/pause", post(rollouts::command::pause)),
+        on("/api/v1/rollouts/{id}/resume", post(rollouts::command::resume)),
+        on("/api/v1/rollouts/{id}/halt", post(rollouts::command::halt)),
+        on("/api/v1/rollouts/{id}/roll-back", post(rollouts::command::roll_back)),
+        on("/api/v1/rollouts/{id}/devices/{device}/why", get(rollouts::command::why)),
+        on("/api/v1/alerts", get(guard::alerts)),
+        on("/api/v1/shields", get(guard::shields)),
+        on("/api/v1/shields/ruleset", get(guard::ruleset)),
+        on("/api/v1/shields/rules", get(guard::rules)),
+        on("/api/v1/events", get(events::list)),
+        on("/api/v1/events/stream", get(events::stream)),
+    ]
 }
 
-fn post<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Route {
-    Route::new("post", path, routing::post(handler))
+/// Returns this description.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "description", security(()),
+    responses((status = 200, body = serde_json::Value)))]
+async fn openapi_json() -> Json<serde_json::Value> {
+    Json(openapi())
 }
 
-fn patch<H: Handler<T, Shared>, T: 'static>(path: &'static str, handler: H) -> Route {
-    Route::new("patch", path, routing::patch(handler))
+async fn unknown(OriginalUri(uri): OriginalUri) -> Failure {
+    let path: String = uri.path().chars().take(PATH_CHARS_MAX).collect();
+    Failure::not_found("resource", &path).with_hint("/api/openapi.json lists what there is")
 }
+
+async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Failure {
+    let path: String = uri.path().chars().take(PATH_CHARS_MAX).collect();
+    Failure::new(ProblemCode::WrongMethod, format!("{path} has no method {method}"))
+        .with_hint("the header `allow` lists the methods that it has")
+}
+
+#[cfg(test)]
+mod tests;

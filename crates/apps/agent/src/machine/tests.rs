@@ -1,3 +1,5 @@
+//! The machine against tables of situations: the good way, each refusal, a power cut at each step.
+
 mod cuts;
 mod world;
 

@@ -1,3 +1,5 @@
+//! The real binary without a server: factory, install, boot, and the way back.
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! The real binary against a real mutual-TLS server on loopback, with signed metadata and cut connections.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

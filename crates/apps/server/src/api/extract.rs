@@ -180,8 +180,8 @@ pub(super) fn cut<T>(
     let rest = match &request.after {
         None => rows,
         Some(cursor) => {
-            let [last] = cursor.key::<1>(list).map_err(|error| Failure::invalid(&error))?;
-            let place = rows.iter().position(|row| id(row) == last);
+            let [seen] = cursor.key::<1>(list).map_err(|error| Failure::invalid(&error))?;
+            let place = rows.iter().position(|row| id(row) == seen);
             let place = place.ok_or_else(|| Failure::invalid(&PageError::Cursor))?;
             rows.into_iter().skip(place.saturating_add(1)).collect()
         }

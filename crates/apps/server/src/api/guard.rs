@@ -56,13 +56,9 @@ pub(super) async fn rules(State(context): State<Shared>) -> Answer<Response> {
 }
 
 async fn rules_text(context: &Shared, key: &str) -> Answer<Response> {
-    match context.store.setting(key).await? {
-        Some(Value::String(text)) => {
-            Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
-        }
-        Some(_) | None => {
-            let failure = Failure::new(ProblemCode::NotFound, "no rules have been written yet");
-            Err(failure.with_hint("the next turn of the loop writes them"))
-        }
+    if let Some(Value::String(text)) = context.store.setting(key).await? {
+        return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
     }
+    let failure = Failure::new(ProblemCode::NotFound, "no rules have been written yet");
+    Err(failure.with_hint("the next turn of the loop writes them"))
 }

@@ -27,7 +27,7 @@ use crate::problem::{Answer, Failure};
 /// How many pieces may wait for the disk: a piece has some 16 KiB, so that an upload holds about 256 KiB in memory.
 const PIECES_WAITING_MAX: usize = 16;
 /// Longest silence of a client in the middle of an upload: a bad mobile link comes back within a minute.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 
 /// What travels to the thread that writes.
 enum Piece {
@@ -51,15 +51,15 @@ pub(super) async fn upload(
 ) -> Answer<(StatusCode, Json<UploadReceipt>)> {
     let limit = context.config.image_bytes_max;
     check_head(&headers, limit)?;
-    let (pieces, waiting) = mpsc::channel(PIECES_WAITING_MAX);
+    let (pieces, received) = mpsc::channel(PIECES_WAITING_MAX);
     let artifacts = context.artifacts.clone();
-    let writing = tokio::task::spawn_blocking(move || write(&artifacts, waiting));
-    let received = receive(body, limit, pieces).await;
+    let writing = tokio::task::spawn_blocking(move || write(&artifacts, received));
+    let outcome = receive(body, limit, pieces).await;
     let written = writing.await.map_err(|error| Failure::internal("write the image", &error))?;
     // A full disk makes the receiver end early: the writer's error is the one that counts.
     let stored = match written {
         Err(error) => return Err(not_written(&error)),
-        Ok(stored) => received.map(|()| stored)?,
+        Ok(stored) => outcome.map(|()| stored)?,
     };
     let Some(stored) = stored else {
         return Err(Failure::new(ProblemCode::Invalid, "the body ended before the image was complete"));

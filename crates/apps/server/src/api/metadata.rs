@@ -39,10 +39,10 @@ pub(super) async fn draft(State(context): State<Shared>) -> Answer<Json<TargetsT
     };
     let listing = context.repository.listing();
     let version = listing.as_ref().map_or(1, |listing| listing.version.saturating_add(1));
-    let entries = listing.map(|listing| listing.entries).unwrap_or_default();
     // By name, so that the draft is the same whatever the order of the releases.
-    let mut targets: BTreeMap<String, TargetBody> = entries
+    let mut targets: BTreeMap<String, TargetBody> = listing
         .iter()
+        .flat_map(|listing| &listing.entries)
         .filter(|entry| match &entry.about.kind {
             TargetKind::Image => !withdrawn(&entry.sha256),
             TargetKind::Patch { result, .. } => !withdrawn(result),
@@ -195,11 +195,9 @@ fn refused(error: &PublishError) -> Failure {
 #[utoipa::path(get, path = "/api/v1/metadata/{file}", tag = "metadata", params(("file" = String, Path)),
     responses((status = 200, body = serde_json::Value)))]
 pub(super) async fn file(State(context): State<Shared>, Named(file): Named<String>) -> Answer<Response> {
-    match context.repository.read(&file) {
-        Some(bytes) => Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response()),
-        None => {
-            let file: String = file.chars().take(64).collect();
-            Err(Failure::not_found("metadata file", &file))
-        }
+    if let Some(bytes) = context.repository.read(&file) {
+        return Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response());
     }
+    let file: String = file.chars().take(64).collect();
+    Err(Failure::not_found("metadata file", &file))
 }

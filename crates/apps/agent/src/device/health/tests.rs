@@ -1,3 +1,5 @@
+//! Health checks on small shell scripts: order, time limits, floods of output.
+
 use super::{CHECKS_DIR, Health, OUTPUT_BYTES_MAX, TIMEOUT_DEFAULT, TIMEOUT_MAX, run, timeout_of};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,3 +1,5 @@
+//! Unpacking of images, the hostile ones too: nothing leaves the directory.
+
 use super::{inside, unpack, write_entry};
 use backhand::{FilesystemWriter, NodeHeader};
 use std::fs;
