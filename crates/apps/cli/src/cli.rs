@@ -7,8 +7,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::settings::{Flags, Takes};
 use crate::{
-    advisory, alert, config, delta, device, doctor, event, inspect, login, product, reference, release, risk, rollout,
-    serve, setup, shield,
+    advisory, alert, config, delta, device, doctor, event, inspect, login, product, reference, release, risk,
+    rollout, serve, setup, shield,
 };
 
 const EXAMPLES: &str = "\
@@ -196,7 +196,8 @@ mod tests {
         assert!(leaves.len() > 40, "{}", leaves.len());
         for leaf in leaves {
             let help = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  fleetwarden ")).collect();
+            let examples: Vec<&str> =
+                help.lines().filter_map(|line| line.strip_prefix("  fleetwarden ")).collect();
             assert!(!examples.is_empty(), "{} has no example", leaf.get_name());
             for example in examples {
                 let command = example.split("  ").next().unwrap().split(" > ").next().unwrap();

@@ -102,14 +102,14 @@ impl Client {
         if (200..300).contains(&status) {
             return Ok(response);
         }
-        let body = response.body_mut().with_config().limit(PROBLEM_BYTES_MAX).read_to_vec().unwrap_or_default();
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(Failure::of_problem(&problem)),
-            Err(_) => {
-                let message = format!("{} answered with HTTP status {status}", self.base);
-                Err(Failure::new(exit_of("", status), message).hint("is this the console's address of a Fleetwarden server?"))
-            }
+        let body =
+            response.body_mut().with_config().limit(PROBLEM_BYTES_MAX).read_to_vec().unwrap_or_default();
+        if let Ok(problem) = serde_json::from_slice::<Problem>(&body) {
+            return Err(Failure::of_problem(&problem));
         }
+        let message = format!("{} answered with HTTP status {status}", self.base);
+        Err(Failure::new(exit_of("", status), message)
+            .hint("is this the console's address of a Fleetwarden server?"))
     }
 
     /// Reads an answer in JSON; an empty one counts as `null`.
@@ -129,7 +129,10 @@ impl Client {
     }
 
     /// Gets a value, and the moment that the server's clock showed when it answered.
-    pub(crate) fn get_with_clock<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<Timestamp>), Failure> {
+    pub(crate) fn get_with_clock<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, Option<Timestamp>), Failure> {
         let response = self.call(path, &Vec::new())?;
         let clock = response.headers().get("date").and_then(|value| http_date(value.to_str().ok()?));
         Ok((self.decode(response)?, clock))
@@ -177,7 +180,11 @@ impl Client {
     }
 
     /// Changes a value.
-    pub(crate) fn patch<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+    pub(crate) fn patch<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
         self.send(self.agent.patch(self.url(path)), body)
     }
 
@@ -201,13 +208,13 @@ impl Client {
         self.decode(self.check(request.send(bytes))?)
     }
 
-    /// Posts bytes and gets a value.
-    pub(crate) fn post_bytes<T: DeserializeOwned>(&self, path: &str, media: &str, bytes: &[u8]) -> Result<T, Failure> {
-        self.send_bytes(self.agent.post(self.url(path)), media, bytes)
-    }
-
     /// Puts bytes and gets a value.
-    pub(crate) fn put_bytes<T: DeserializeOwned>(&self, path: &str, media: &str, bytes: &[u8]) -> Result<T, Failure> {
+    pub(crate) fn put_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media: &str,
+        bytes: &[u8],
+    ) -> Result<T, Failure> {
         self.send_bytes(self.agent.put(self.url(path)), media, bytes)
     }
 
@@ -237,7 +244,9 @@ impl Client {
         loop {
             let mut line = String::new();
             let read = (&mut lines).take(EVENT_BYTES_MAX).read_line(&mut line);
-            let length = read.map_err(|error| Failure::new(Exit::Network, format!("the stream of events broke: {error}")))?;
+            let length = read.map_err(|error| {
+                Failure::new(Exit::Network, format!("the stream of events broke: {error}"))
+            })?;
             if length == 0 {
                 return Ok(());
             }
@@ -254,7 +263,8 @@ impl Client {
         let text = crate::failure::chain(error);
         let failure = Failure::new(Exit::Network, format!("cannot reach {}: {text}", self.base));
         if text.contains("certificate") || text.contains("UnknownIssuer") {
-            failure.hint("name the fleet's device CA with --ca FILE (ca/ca.crt of the server's data directory)")
+            failure
+                .hint("name the fleet's device CA with --ca FILE (ca/ca.crt of the server's data directory)")
         } else if text.contains("efused") {
             failure.hint("is the server running? `fleetwarden serve --data-dir DIR` starts it; --server names its address")
         } else {
@@ -286,7 +296,11 @@ fn token(settings: &Settings) -> Result<Option<String>, Failure> {
 fn read_token(path: &std::path::Path) -> Result<String, Failure> {
     let failed = |error| Failure::file("read the token file", path, &error);
     let mut text = String::new();
-    std::fs::File::open(path).map_err(failed)?.take(TOKEN_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    std::fs::File::open(path)
+        .map_err(failed)?
+        .take(TOKEN_BYTES_MAX)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     let token = text.trim();
     let fits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     if fits {
@@ -299,7 +313,8 @@ fn read_token(path: &std::path::Path) -> Result<String, Failure> {
 
 /// Reads the date of an HTTP header (RFC 9110 §5.6.7, IMF-fixdate: `Sun, 22 Nov 2026 08:00:00 GMT`).
 fn http_date(text: &str) -> Option<Timestamp> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let parts: Vec<&str> = text.split(' ').collect();
     let [_, day, month, year, time, "GMT"] = parts.as_slice() else { return None };
     let month = MONTHS.iter().position(|name| name == month)? + 1;
@@ -315,14 +330,23 @@ mod tests {
     fn the_server_s_clock_is_read() {
         let read = |text| http_date(text).map(|moment| moment.to_string());
         assert_eq!(read("Sun, 22 Nov 2026 08:00:00 GMT").as_deref(), Some("2026-11-22T08:00:00Z"));
-        for wrong in ["", "Sunday, 22-Nov-26 08:00:00 GMT", "Sun, 22 Nov 2026 08:00:00 CET", "Sun, 99 Nov 2026 08:00:00 GMT"] {
+        for wrong in [
+            "",
+            "Sunday, 22-Nov-26 08:00:00 GMT",
+            "Sun, 22 Nov 2026 08:00:00 CET",
+            "Sun, 99 Nov 2026 08:00:00 GMT",
+        ] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
     }
 
     #[test]
     fn loopback_servers_need_no_proxy() {
-        assert!(is_loopback("https://localhost:8444") && is_loopback("https://127.0.0.1:1") && is_loopback("https://[::1]"));
+        assert!(
+            is_loopback("https://localhost:8444")
+                && is_loopback("https://127.0.0.1:1")
+                && is_loopback("https://[::1]")
+        );
         assert!(!is_loopback("https://fleet.example.org"));
     }
 

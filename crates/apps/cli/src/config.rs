@@ -44,7 +44,11 @@ pub(crate) fn run(command: &ConfigCommand, session: &mut Session) -> Outcome {
 
 fn show(args: &ShowArgs, session: &mut Session) -> Outcome {
     let mut all = Map::new();
-    let mut table = if args.origin { Table::new(["setting", "value", "origin"]) } else { Table::new(["setting", "value"]) };
+    let mut table = if args.origin {
+        Table::new(["setting", "value", "origin"])
+    } else {
+        Table::new(["setting", "value"])
+    };
     for setting in SETTINGS {
         let mut value = session.settings.value(setting);
         if setting.takes == Takes::Secret && value.origin != Origin::Default {

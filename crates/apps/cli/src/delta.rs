@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use warden_delta::{ApplyError, ApplyLimits, Header, MakeLimits, Made, apply, make, read_header};
+use warden_delta::{ApplyError, ApplyLimits, Header, Made, MakeLimits, apply, make, read_header};
 use warden_model::{ByteCount, PerMille};
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -21,10 +21,14 @@ use crate::session::Session;
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeltaCommand {
     /// Makes a patch that turns OLD into NEW. Exit code 10: the full image is smaller, so no patch was written
-    #[command(after_help = "Example:\n  fleetwarden delta make camera-1.0.squashfs camera-1.1.squashfs -o camera.fwd")]
+    #[command(
+        after_help = "Example:\n  fleetwarden delta make camera-1.0.squashfs camera-1.1.squashfs -o camera.fwd"
+    )]
     Make(MakeArgs),
     /// Applies a patch: OLD becomes NEW
-    #[command(after_help = "Example:\n  fleetwarden delta apply camera-1.0.squashfs camera.fwd -o camera-1.1.squashfs")]
+    #[command(
+        after_help = "Example:\n  fleetwarden delta apply camera-1.0.squashfs camera.fwd -o camera-1.1.squashfs"
+    )]
     Apply(ApplyArgs),
     /// Shows what a patch says of itself
     #[command(after_help = "Example:\n  fleetwarden delta info camera.fwd")]
@@ -87,7 +91,11 @@ pub(crate) fn run(command: &DeltaCommand, session: &mut Session) -> Outcome {
 fn read(path: &Path, max: ByteCount) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| Failure::file("read", path, &error);
     let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(max.0.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    File::open(path)
+        .map_err(failed)?
+        .take(max.0.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if size(&bytes) > max {
         let message = format!("{} is larger than the {max} that a patch can be made of", path.display());
         return Err(Failure::new(Exit::Invalid, message).hint("send the full image instead"));
@@ -121,7 +129,9 @@ fn run_make(args: &MakeArgs, session: &mut Session) -> Outcome {
         Made::FullIsSmaller { patch, full } => {
             let all = json!({ "patch": null, "bytes": patch.0, "full_bytes": full.0 });
             session.output.show(&all, |_| {
-                Page::new().line(format!("a patch would have {patch}, the full image has {full}: send the full image"))
+                Page::new().line(format!(
+                    "a patch would have {patch}, the full image has {full}: send the full image"
+                ))
             })?;
             Ok(Exit::Attention)
         }
@@ -152,19 +162,19 @@ fn run_apply(args: &ApplyArgs, session: &mut Session) -> Outcome {
 
 fn apply_failure(error: &ApplyError) -> Failure {
     match error {
-        ApplyError::WrongBase { .. } => {
-            Failure::new(Exit::Conflict, error.to_string()).hint("`fleetwarden delta info PATCH` shows which base it wants")
-        }
+        ApplyError::WrongBase { .. } => Failure::new(Exit::Conflict, error.to_string())
+            .hint("`fleetwarden delta info PATCH` shows which base it wants"),
         ApplyError::NotAPatch
         | ApplyError::Version { .. }
         | ApplyError::Truncated
         | ApplyError::Corrupt { .. }
         | ApplyError::Unpack { .. }
         | ApplyError::TrailingBytes
-        | ApplyError::ResultMismatch { .. } => {
-            Failure::invalid("apply the patch", error).hint("load the patch again: it is damaged, or was never one")
+        | ApplyError::ResultMismatch { .. } => Failure::invalid("apply the patch", error)
+            .hint("load the patch again: it is damaged, or was never one"),
+        ApplyError::ResultTooLarge { .. } | ApplyError::Memory { .. } => {
+            Failure::invalid("apply the patch", error)
         }
-        ApplyError::ResultTooLarge { .. } | ApplyError::Memory { .. } => Failure::invalid("apply the patch", error),
         ApplyError::ReadPatch { .. } | ApplyError::ReadBase { .. } | ApplyError::WriteResult { .. } => {
             Failure::failed("apply the patch", error)
         }
@@ -179,10 +189,10 @@ pub(crate) fn write_whole(
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let unfinished = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
     let write = || -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(&unfinished)?);
-        fill(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
+        let mut writer = BufWriter::new(File::create(&unfinished)?);
+        fill(&mut writer)?;
+        writer.flush()?;
+        writer.get_ref().sync_all()?;
         fs::rename(&unfinished, path)
     };
     write().map_err(|error| {
@@ -240,7 +250,9 @@ fn bench(args: &BenchArgs, session: &mut Session) -> Outcome {
                 .map_err(|error| apply_failure(&error))?;
             rows.push(("patch", size(&patch), Some(make_time), Some(clock.elapsed())));
         }
-        Made::FullIsSmaller { patch, .. } => rows.push(("patch (not worth it)", patch, Some(make_time), None)),
+        Made::FullIsSmaller { patch, .. } => {
+            rows.push(("patch (not worth it)", patch, Some(make_time), None));
+        }
     }
     show_bench(&rows, size(&new), session)
 }
@@ -257,7 +269,8 @@ fn show_bench(rows: &[BenchRow], full: ByteCount, session: &mut Session) -> Outc
         .collect();
     session.output.show(&all, |_| {
         let mut table = Table::new(["what", "size", "of full", "to make", "to apply"]);
-        let time = |time: Option<Duration>| millis(time).map_or("-".to_owned(), |millis| format!("{millis} ms"));
+        let time =
+            |time: Option<Duration>| millis(time).map_or("-".to_owned(), |millis| format!("{millis} ms"));
         for (what, bytes, made, applied) in rows {
             let share = PerMille::of(bytes.0, full.0).to_string();
             table.push([(*what).to_owned(), bytes.to_string(), share, time(*made), time(*applied)]);

@@ -7,7 +7,7 @@ use warden_model::DeviceId;
 use warden_wire::rest::{CaseBody, DeviceBody, EventBody, Items, RunningBody};
 
 use crate::event;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Outcome};
 use crate::list::{Filtering, Paging, note_more};
 use crate::output::{Page, Table};
 use crate::risk;
@@ -32,10 +32,14 @@ pub(crate) enum DeviceCommand {
     #[command(after_help = "Example:\n  fleetwarden device why cam-0001")]
     Why(OneArgs),
     /// Changes what depends on a device, or where it stands
-    #[command(after_help = "Example:\n  fleetwarden device set cam-0001 --criticality mission-critical --segment lobby")]
+    #[command(
+        after_help = "Example:\n  fleetwarden device set cam-0001 --criticality mission-critical --segment lobby"
+    )]
     Set(change::SetArgs),
     /// Makes a token with which new devices enrol; it is shown once
-    #[command(after_help = "Example:\n  fleetwarden device enrol-token --product cam-x1 --hardware cam-x1-r2 --uses 12 --lifetime 1h")]
+    #[command(
+        after_help = "Example:\n  fleetwarden device enrol-token --product cam-x1 --hardware cam-x1-r2 --uses 12 --lifetime 1h"
+    )]
     EnrolToken(change::TokenArgs),
 }
 
@@ -79,9 +83,11 @@ pub(crate) fn run(command: &DeviceCommand, session: &mut Session) -> Outcome {
 }
 
 fn list(args: &ListArgs, session: &mut Session) -> Outcome {
-    let devices: Items<DeviceBody> = session.client()?.list("/devices", &args.filtering.query(), &args.paging)?;
+    let devices: Items<DeviceBody> =
+        session.client()?.list("/devices", &args.filtering.query(), &args.paging)?;
     session.output.show(&devices, |devices| {
-        let mut table = Table::new(["device", "product", "version", "state", "criticality", "segment", "last seen"]);
+        let mut table =
+            Table::new(["device", "product", "version", "state", "criticality", "segment", "last seen"]);
         for device in &devices.items {
             table.push([
                 device.id.as_str(),
@@ -147,13 +153,4 @@ fn timeline(args: &TimelineArgs, session: &mut Session) -> Outcome {
         note_more(Page::new().table(event::table(&events.items), "nothing has happened to it yet"), events)
     })?;
     Ok(Exit::Done)
-}
-
-/// Says that nobody knows the device, or passes another failure on.
-fn or_nowhere<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(failure) if failure.exit == Exit::NotFound => Ok(None),
-        Err(failure) => Err(failure),
-    }
 }

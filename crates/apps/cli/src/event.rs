@@ -1,6 +1,7 @@
 //! `event`: what happens, as it happens.
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 use warden_wire::rest::{EventBody, Items};
 
 use crate::client::Reading;
@@ -63,7 +64,11 @@ fn watch(args: &WatchArgs, session: &mut Session) -> Outcome {
     let client = session.client()?;
     session.output.say(&format!("watching {}; Ctrl-C ends it", client.base()))?;
     let mut seen = 0;
-    client.follow("/events/stream", |event: EventBody| {
+    client.follow("/events/stream", |message: Value| {
+        if let Some(missed) = message.get("missed") {
+            session.output.say(&format!("{missed} events were missed; `fleetwarden event list` has them"))?;
+        }
+        let Ok(event) = serde_json::from_value::<EventBody>(message) else { return Ok(Reading::More) };
         session.output.show_line(&event, |event| {
             format!("{}  {:<8} {}: {} ({})", event.at, event.stage, about(event), event.what, event.reason)
         })?;

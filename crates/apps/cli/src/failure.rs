@@ -190,7 +190,8 @@ pub(crate) fn exit_of(code: &str, status: u16) -> Exit {
 fn default_hint(exit: Exit) -> Option<String> {
     match exit {
         Exit::Denied => Some(
-            "give a token: --token, --token-file, FLEETWARDEN_TOKEN, or --data-dir on the server's machine".to_owned(),
+            "give a token: --token, --token-file, FLEETWARDEN_TOKEN, or --data-dir on the server's machine"
+                .to_owned(),
         ),
         Exit::Done
         | Exit::Failed

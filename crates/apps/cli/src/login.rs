@@ -16,7 +16,7 @@ pub(crate) struct LoginArgs {
     open: String,
 }
 
-/// Shows where the fleet stands, in numbers, and what needs a person
+/// Shows where the fleet stands, in numbers, and what needs a person (exit code 10)
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  fleetwarden status --json")]
 pub(crate) struct StatusArgs {}
@@ -59,7 +59,11 @@ pub(crate) fn status(session: &mut Session) -> Outcome {
             .field("exposed", status.exposed.to_string())
             .field("shielded", status.shielded.to_string())
             .field("advisories", status.advisories.to_string());
-        if attention.is_empty() { page.field("attention", "nothing needs a person") } else { page.section("attention", attention) }
+        if attention.is_empty() {
+            page.field("attention", "nothing needs a person")
+        } else {
+            page.section("attention", attention)
+        }
     })?;
     Ok(if status.attention.is_empty() { Exit::Done } else { Exit::Attention })
 }

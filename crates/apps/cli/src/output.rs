@@ -75,10 +75,15 @@ impl Output {
     }
 
     /// Shows a value: its page for people, or itself for programs.
-    pub(crate) fn show<T: Serialize>(&mut self, value: &T, page: impl FnOnce(&T) -> Page) -> Result<(), Failure> {
+    pub(crate) fn show<T: Serialize>(
+        &mut self,
+        value: &T,
+        page: impl FnOnce(&T) -> Page,
+    ) -> Result<(), Failure> {
         match self.form {
             Form::Json => {
-                let text = serde_json::to_string_pretty(value).map_err(|error| Failure::failed("write JSON", &error))?;
+                let text = serde_json::to_string_pretty(value)
+                    .map_err(|error| Failure::failed("write JSON", &error))?;
                 self.write_data(&format!("{text}\n"))
             }
             Form::Human => {
@@ -90,9 +95,15 @@ impl Output {
     }
 
     /// Shows one item of a stream: a line for people, or one JSON object a line for programs.
-    pub(crate) fn show_line<T: Serialize>(&mut self, value: &T, line: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+    pub(crate) fn show_line<T: Serialize>(
+        &mut self,
+        value: &T,
+        line: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
         let text = match self.form {
-            Form::Json => serde_json::to_string(value).map_err(|error| Failure::failed("write JSON", &error))?,
+            Form::Json => {
+                serde_json::to_string(value).map_err(|error| Failure::failed("write JSON", &error))?
+            }
             Form::Human => clean(&line(value)),
         };
         self.write_data(&format!("{text}\n"))

@@ -15,7 +15,9 @@ use crate::session::Session;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProductCommand {
     /// Makes a product, or changes it
-    #[command(after_help = "Example:\n  fleetwarden product set cam-x1 --name 'Camera X1' --board cam-x1-r2 --exposure open")]
+    #[command(
+        after_help = "Example:\n  fleetwarden product set cam-x1 --name 'Camera X1' --board cam-x1-r2 --exposure open"
+    )]
     Set(SetArgs),
     /// Lists all products
     #[command(after_help = "Example:\n  fleetwarden product list")]

@@ -30,7 +30,8 @@ pub(crate) fn run(args: &RiskArgs, session: &mut Session) -> Outcome {
 
 /// Makes the table of cases.
 pub(crate) fn table(cases: &[CaseBody]) -> Table {
-    let mut table = Table::new(["priority", "device", "advisory", "component", "fixed in", "until", "protected", "why"]);
+    let mut table =
+        Table::new(["priority", "device", "advisory", "component", "fixed in", "until", "protected", "why"]);
     for case in cases {
         table.push([
             case.priority.as_str(),

@@ -21,11 +21,13 @@ Phases are one line of text: names with a count or a share, then thresholds and 
 /// Rollouts: how a release reaches the fleet in phases
 #[derive(Debug, Subcommand)]
 pub(crate) enum RolloutCommand {
-    /// Shows what a rollout would do, and makes nothing: who, when, who not and why, how many bytes
+    /// Shows what a rollout would do, and makes nothing; exit code 10 when the plan has warnings
     #[command(after_help = "Example:\n  fleetwarden rollout plan cam-x1-1.1 --filter 'segment:lobby'", after_long_help = format!("{PHASES}\nExample:\n  fleetwarden rollout plan cam-x1-1.1 --filter 'segment:lobby'"))]
     Plan(WishArgs),
     /// Makes a rollout; it starts only when told to
-    #[command(after_help = "Example:\n  fleetwarden rollout create cam-x1-1.1 --phases 'canary=1, rest; soak=30s' --window 22:00+240")]
+    #[command(
+        after_help = "Example:\n  fleetwarden rollout create cam-x1-1.1 --phases 'canary=1, rest; soak=30s' --window 22:00+240"
+    )]
     Create(WishArgs),
     /// Lists rollouts
     #[command(after_help = "Example:\n  fleetwarden rollout list")]
@@ -48,7 +50,7 @@ pub(crate) enum RolloutCommand {
     /// Tells all devices of a rollout to go back to the image before
     #[command(after_help = "Example:\n  fleetwarden rollout roll-back ro-1 --yes")]
     RollBack(ActArgs),
-    /// Follows a rollout until it ends; Ctrl-C ends the watching, not the rollout
+    /// Follows a rollout until it ends (exit code 10: it halted or went back); Ctrl-C ends the watching only
     #[command(after_help = "Example:\n  fleetwarden rollout watch ro-1 --timeout 30min")]
     Watch(watch::WatchArgs),
     /// Says why a device stands where it stands in a rollout
@@ -165,7 +167,8 @@ fn create(wish: &RolloutRequest, session: &mut Session) -> Outcome {
 fn list(paging: &Paging, session: &mut Session) -> Outcome {
     let rollouts: Items<RolloutBody> = session.client()?.list("/rollouts", &Vec::new(), paging)?;
     session.output.show(&rollouts, |rollouts| {
-        let mut table = Table::new(["rollout", "release", "state", "devices", "healthy", "failed", "created", "why"]);
+        let mut table =
+            Table::new(["rollout", "release", "state", "devices", "healthy", "failed", "created", "why"]);
         for rollout in &rollouts.items {
             let sum = |count: fn(&warden_wire::rest::PhaseBody) -> u64| {
                 rollout.phases.iter().map(count).fold(0, u64::saturating_add).to_string()
@@ -195,7 +198,12 @@ fn act(act: Act, args: &ActArgs, session: &mut Session) -> Outcome {
             // What cannot be taken back is asked for with its size.
             let rollout: RolloutBody = client.get(&format!("/rollouts/{}", args.id))?;
             let devices = rollout.phases.iter().map(|phase| phase.devices).fold(0, u64::saturating_add);
-            let told = format!("{} the rollout {} of {} with {devices} devices?", act.word(), args.id, rollout.release);
+            let told = format!(
+                "{} the rollout {} of {} with {devices} devices?",
+                act.word(),
+                args.id,
+                rollout.release
+            );
             session.confirm(&told, args.consent)?;
         }
     }

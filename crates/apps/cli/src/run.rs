@@ -13,8 +13,8 @@ use crate::output::{Form, Output, Style, Talk};
 use crate::session::Session;
 use crate::settings::{ConfigFile, Settings, places};
 use crate::{
-    advisory, alert, config, delta, device, doctor, event, inspect, login, product, reference, release, risk, rollout,
-    serve, setup, shield,
+    advisory, alert, config, delta, device, doctor, event, inspect, login, product, reference, release, risk,
+    rollout, serve, setup, shield,
 };
 
 /// Runs a command line.

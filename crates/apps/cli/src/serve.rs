@@ -21,7 +21,9 @@ use crate::settings::{Flags, Settings, Takes};
 ///
 /// Prints one line of JSON on stdout once it listens; the log goes to stderr.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fleetwarden serve --data-dir fleet --host updates.example --device-listen 0.0.0.0:8443")]
+#[command(
+    after_help = "Example:\n  fleetwarden serve --data-dir fleet --host updates.example --device-listen 0.0.0.0:8443"
+)]
 pub(crate) struct ServeArgs {
     /// Where devices connect [default: 127.0.0.1:8443]
     #[arg(long, value_name = "ADDRESS", value_parser = |text: &str| Takes::Address.checked(text))]
@@ -87,8 +89,10 @@ impl ServeArgs {
         ];
         let many = [("serve.suricata", &self.suricata), ("serve.zeek", &self.zeek)];
         let one = one.into_iter().filter_map(|(key, text)| Some((key, vec![text.clone()?])));
-        one.chain(many.into_iter().filter(|(_, texts)| !texts.is_empty()).map(|(key, texts)| (key, texts.clone())))
-            .collect()
+        one.chain(
+            many.into_iter().filter(|(_, texts)| !texts.is_empty()).map(|(key, texts)| (key, texts.clone())),
+        )
+        .collect()
     }
 }
 
@@ -96,7 +100,9 @@ impl ServeArgs {
 pub(crate) fn run(session: &mut Session) -> Outcome {
     let config = config(&session.settings)?;
     if config.agent_binary.is_none() {
-        session.output.say("no agent was found for the lab: releases cannot be proven (give --agent-binary)")?;
+        session
+            .output
+            .say("no agent was found for the lab: releases cannot be proven (give --agent-binary)")?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed("start the runtime", &error))?;
@@ -115,7 +121,8 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, Failure> {
     config.turn_every = settings.seconds("serve.turn")?;
     config.certificate_lifetime = settings.seconds("serve.certificate-lifetime")?;
     config.agent_binary = settings.path("serve.agent-binary").or_else(agent_beside);
-    let logs = |key, sensor: Sensor| settings.texts(key).into_iter().map(move |path| (sensor, PathBuf::from(path)));
+    let logs =
+        |key, sensor: Sensor| settings.texts(key).into_iter().map(move |path| (sensor, PathBuf::from(path)));
     config.sensors =
         logs("serve.suricata", Sensor::Suricata).chain(logs("serve.zeek", Sensor::Zeek)).collect();
     config.image_bytes_max = settings.bytes("serve.image-max")?;
@@ -152,7 +159,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
     });
     tokio::spawn(async move {
         if let Ok(Listening { device, console }) = addresses.await {
-            let line = json!({ "listening": { "device": device.to_string(), "console": console.to_string() } });
+            let line =
+                json!({ "listening": { "device": device.to_string(), "console": console.to_string() } });
             // A server whose stdout nobody reads serves all the same.
             writeln!(std::io::stdout().lock(), "{line}").unwrap_or_default();
         }

@@ -78,8 +78,11 @@ impl Settings {
             let value = settings.value(setting);
             for text in &value.texts {
                 setting.takes.check(text).map_err(|why| {
-                    Failure::new(Exit::Invalid, format!("the setting {} ({}): {why}", setting.key, value.origin))
-                        .hint("`fleetwarden config show --origin` shows where each value comes from")
+                    Failure::new(
+                        Exit::Invalid,
+                        format!("the setting {} ({}): {why}", setting.key, value.origin),
+                    )
+                    .hint("`fleetwarden config show --origin` shows where each value comes from")
                 })?;
             }
         }
@@ -104,7 +107,10 @@ impl Settings {
                 return Value { texts: texts.clone(), origin: Origin::File(file.path.clone()) };
             }
         }
-        Value { texts: setting.default.iter().map(|text| (*text).to_owned()).collect(), origin: Origin::Default }
+        Value {
+            texts: setting.default.iter().map(|text| (*text).to_owned()).collect(),
+            origin: Origin::Default,
+        }
     }
 
     fn find(&self, key: &str) -> Value {
@@ -147,7 +153,9 @@ impl Settings {
     /// Returns an address.
     pub(crate) fn address(&self, key: &str) -> Result<SocketAddr, Failure> {
         let text = self.text(key).ok_or_else(|| needed(key))?;
-        text.parse().map_err(|_| Failure::new(Exit::Invalid, format!("{text:?} is no address such as 127.0.0.1:8443")))
+        text.parse().map_err(|_| {
+            Failure::new(Exit::Invalid, format!("{text:?} is no address such as 127.0.0.1:8443"))
+        })
     }
 
     /// Says whether the answer of a setting is `yes`.
@@ -159,5 +167,6 @@ impl Settings {
 fn needed(key: &str) -> Failure {
     let setting = SETTINGS.iter().find(|setting| setting.key == key);
     let (flag, variable) = setting.map(|setting| (setting.flag(), setting.variable())).unwrap_or_default();
-    Failure::new(Exit::Usage, format!("the setting {key} is needed")).hint(format!("give {flag}, or set {variable}"))
+    Failure::new(Exit::Usage, format!("the setting {key} is needed"))
+        .hint(format!("give {flag}, or set {variable}"))
 }

@@ -25,7 +25,9 @@ const TARGETS_LIFETIME: Seconds = Seconds::days(90);
 
 /// Makes a data directory to serve, and the offline keys; doing it twice is doing it once
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  fleetwarden setup --data-dir fleet --keys offline-keys --host updates.example")]
+#[command(
+    after_help = "Example:\n  fleetwarden setup --data-dir fleet --keys offline-keys --host updates.example"
+)]
 pub(crate) struct SetupArgs {
     /// Where the offline keys go; never inside the data directory, best on a machine without network
     #[arg(long, value_name = "DIR")]
@@ -45,6 +47,7 @@ struct Offline {
 pub(crate) fn run(args: &SetupArgs, session: &mut Session) -> Outcome {
     let data_dir = session.settings.needed_path("data-dir")?;
     refuse_keys_inside(&args.keys, &data_dir)?;
+    refuse_other_keys(&args.keys, &Layout::new(&data_dir))?;
     let offline = open_or_make(&args.keys)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed("start the runtime", &error))?;
@@ -108,8 +111,19 @@ fn current_root(layout: &Layout, offline: &Offline) -> Result<Option<Vec<u8>>, F
     if lists(Role::Root, &offline.root) && lists(Role::Targets, &offline.targets) {
         return Ok(Some(bytes));
     }
-    Err(Failure::new(Exit::Conflict, "the data directory was set up with other offline keys")
-        .hint("name the folder of those keys with --keys, or another --data-dir"))
+    Err(other_keys())
+}
+
+fn other_keys() -> Failure {
+    Failure::new(Exit::Conflict, "the data directory was set up with other offline keys")
+        .hint("name the folder of those keys with --keys, or another --data-dir")
+}
+
+/// A folder without keys cannot be the one that an existing root was made with; no new keys are made for nothing.
+fn refuse_other_keys(keys: &Path, layout: &Layout) -> Result<(), Failure> {
+    let has_root = layout.metadata().join(Role::Root.file_name(1)).exists();
+    let has_keys = ["root.pem", "targets.pem"].iter().all(|name| keys.join(name).exists());
+    if has_root && !has_keys { Err(other_keys()) } else { Ok(()) }
 }
 
 fn make_root(offline: &Offline, prepared: &Prepared, now: Timestamp) -> Result<Vec<u8>, Failure> {

@@ -8,9 +8,9 @@ use warden_model::{ByteCount, Seconds};
 /// Longest text that is read: no number of 64 bits with its unit comes near.
 const TEXT_BYTES_MAX: usize = 64;
 
-const SPANS: [(&str, u64); 5] =
-    [("s", 1), ("min", 60), ("h", 3_600), ("d", 86_400), ("w", 7 * 86_400)];
-const SIZES: [(&str, u64); 5] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+const SPANS: [(&str, u64); 5] = [("s", 1), ("min", 60), ("h", 3_600), ("d", 86_400), ("w", 7 * 86_400)];
+const SIZES: [(&str, u64); 5] =
+    [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
 /// Reads a span of time; several parts add up: `1h30min`.
 pub(crate) fn seconds(text: &str) -> Result<Seconds, String> {
@@ -63,7 +63,8 @@ mod tests {
         check("7d", Some(604_800));
         check("2w", Some(1_209_600));
         check("3 d 4 h", Some(273_600));
-        for wrong in ["", "5", "min", "-5s", "1.5h", "5m", "5ms", "5 parsecs", "99999999999999999999d", "d5"] {
+        for wrong in ["", "5", "min", "-5s", "1.5h", "5m", "5ms", "5 parsecs", "99999999999999999999d", "d5"]
+        {
             check(wrong, None);
         }
         check(&"1s".repeat(40), None);

@@ -18,30 +18,47 @@ pub(crate) struct Asset {
     /// Its path on the server.
     pub(crate) path: String,
     media_type: &'static str,
-    content: &'static str,
+    content: String,
 }
 
 /// The style sheet.
 pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    asset("console", "css", "text/css; charset=utf-8", include_str!("../assets/console.css"))
+    asset("console", "css", "text/css; charset=utf-8", squeezed(include_str!("../assets/console.css")))
 });
 
 /// The script.
 pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    asset("console", "js", "text/javascript; charset=utf-8", include_str!("../assets/console.js"))
+    asset("console", "js", "text/javascript; charset=utf-8", include_str!("../assets/console.js").to_owned())
 });
 
 /// The icon.
 pub(crate) static ICON: LazyLock<Asset> =
-    LazyLock::new(|| asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")));
+    LazyLock::new(|| asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg").to_owned()));
 
-fn asset(stem: &str, ending: &str, media_type: &'static str, content: &'static str) -> Asset {
+fn asset(stem: &str, ending: &str, media_type: &'static str, content: String) -> Asset {
     let mut hash = String::new();
     for byte in Sha256::digest(content.as_bytes()).iter().take(HASH_DIGITS / 2) {
         // Writing to a string cannot fail.
         write!(hash, "{byte:02x}").ok();
     }
     Asset { path: format!("/assets/{stem}-{hash}.{ending}"), media_type, content }
+}
+
+/// Takes the spaces out of a style sheet that are there for those who read its source, and comments that fill a line.
+fn squeezed(style: &str) -> String {
+    let lines = style.lines().map(str::trim).filter(|line| !line.starts_with("/*"));
+    let text: String = lines.collect();
+    let spaces = [
+        (" { ", "{"),
+        (" {", "{"),
+        ("{ ", "{"),
+        ("; ", ";"),
+        (";}", "}"),
+        (" }", "}"),
+        (": ", ":"),
+        (", ", ","),
+    ];
+    spaces.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }
 
 /// Serves an asset.
@@ -53,5 +70,20 @@ pub(crate) async fn serve(Path(name): Path<String>) -> Response {
         (header::CONTENT_TYPE, asset.media_type),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
-    (headers, asset.content).into_response()
+    (headers, asset.content.as_str()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::squeezed;
+
+    #[test]
+    fn a_squeezed_style_sheet_means_the_same() {
+        let style = "/* Why. */\na, b { color: red; margin: 0 auto; }\n@media (width < 9rem) {\n  c d { top: 0; }\n}\n";
+        assert_eq!(squeezed(style), "a,b{color:red;margin:0 auto}@media (width < 9rem){c d{top:0}}");
+        let whole = include_str!("../assets/console.css");
+        for mark in ['{', '}', '"', '('] {
+            assert_eq!(squeezed(whole).matches(mark).count(), whole.matches(mark).count(), "{mark}");
+        }
+    }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event as ServerSentEvent, KeepAlive, Sse};
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::{self, Sender};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::warn;
@@ -28,7 +28,7 @@ use crate::{App, clock};
 pub(crate) const STREAMS_MAX: usize = 128;
 
 /// How long a stream lives: a session that has ended is noticed within that time.
-const STREAM_LIFETIME: Duration = Duration::from_secs(600);
+const STREAM_LIFETIME: Duration = Duration::from_mins(10);
 
 /// How long to wait for more events after the first one: a step of the planner writes many at once.
 const DEBOUNCE: Duration = Duration::from_millis(300);

@@ -33,11 +33,6 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// Returns how many devices are exposed.
-    pub(crate) fn exposed(&self) -> u64 {
-        self.protected.affected.saturating_sub(self.protected.protected)
-    }
-
     /// Says whether devices are exposed.
     pub(crate) fn is_open(&self) -> bool {
         self.protected.progress == Progress::Exposed

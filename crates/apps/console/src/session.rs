@@ -52,9 +52,10 @@ pub(crate) async fn log_in(
 ) -> Result<Response, Failure> {
     let now = clock::now();
     let Some(token) = query.token else {
-        return Ok(match is_live(&app, &headers).await? {
-            true => to_first_page(None),
-            false => how_to_log_in("Log in with a one-time link", "Links are made on the command line."),
+        return Ok(if is_live(&app, &headers).await? {
+            to_first_page(None)
+        } else {
+            how_to_log_in("Log in with a one-time link", "Links are made on the command line.")
         });
     };
     if method == Method::HEAD {
@@ -64,7 +65,10 @@ pub(crate) async fn log_in(
     match app.store().use_login_link(&hash(&token), now).await? {
         LinkUse::Accepted => {}
         LinkUse::Unknown => {
-            return Ok(how_to_log_in("This login link is unknown", "It may have been cut off when it was copied."));
+            return Ok(how_to_log_in(
+                "This login link is unknown",
+                "It may have been cut off when it was copied.",
+            ));
         }
         LinkUse::Expired => {
             return Ok(how_to_log_in("This login link has expired", "Links are good for a short time."));

@@ -13,11 +13,12 @@ mod word;
 pub(crate) use bar::{Part, bar, legend};
 pub(crate) use moment::{age, brief, day, deadline, stamp, time_of_day};
 pub(crate) use part::{
-    advisory_link, by, command_line, count, device_link, empty, encode, event_log, events_table, href, notice, pager,
+    advisory_link, by, command_line, count, device_link, empty, event_log, events_table, href, notice, pager,
     release_link, rollout_link, search_box, short_digest,
 };
 pub(crate) use shell::{Section, bare, shell};
 pub(crate) use tone::{Tone, badge, icon};
 pub(crate) use word::{
-    case_protection, criticality, member_state, priority, priority_of, release_state, rollout_state, shield_state,
+    case_protection, criticality, member_state, priority, priority_of, release_state, rollout_state,
+    shield_state,
 };

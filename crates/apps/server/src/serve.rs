@@ -12,7 +12,7 @@ use tracing::{error, info};
 use warden_keys::tls::{DeviceCertificates, server_config};
 use warden_keys::{CertificateAuthority, FileSigner};
 use warden_model::{Seconds, Timestamp};
-use warden_store::{Artifacts, Heartbeats, Store};
+use warden_store::{Artifacts, HeartbeatPolicy, Heartbeats, Store};
 use warden_trust::TrustDomain;
 
 use crate::clock::now;
@@ -88,7 +88,7 @@ async fn open(config: Config, started: Timestamp) -> Result<Context> {
     let store = Store::open(&config.data_dir).await.context("open the database")?;
     let artifacts = Artifacts::open(&layout.artifacts()).context("open the artifacts")?;
     let trust_domain = TrustDomain::new(config.trust_domain.clone()).context("read the trust domain")?;
-    let heartbeats = Arc::new(Heartbeats::start(store.clone()));
+    let heartbeats = Arc::new(Heartbeats::start_with(store.clone(), heartbeats(&config)));
     info!(since = %started, data = %config.data_dir.display(), "opened the state");
     Ok(Context {
         repository: Repository::open(layout.metadata(), signer),
@@ -102,6 +102,12 @@ async fn open(config: Config, started: Timestamp) -> Result<Context> {
         wake: Notify::new(),
         wake_preparation: Notify::new(),
     })
+}
+
+/// Signs of life are written as often as devices give them, up to the store's own pause.
+fn heartbeats(config: &Config) -> HeartbeatPolicy {
+    let policy = HeartbeatPolicy::default();
+    HeartbeatPolicy { every: policy.every.min(Duration::from_secs(config.poll.0.max(1))), ..policy }
 }
 
 /// Which listener a TLS configuration is for.

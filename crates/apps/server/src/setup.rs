@@ -73,6 +73,7 @@ pub struct Prepared {
 pub async fn prepare(data_dir: &Path, now: Timestamp) -> Result<Prepared> {
     let layout = Layout::new(data_dir);
     make_private_folder(data_dir)?;
+    make_private_folder(layout.online_key().parent().unwrap_or(data_dir))?;
     let authority = if layout.authority().exists() {
         CertificateAuthority::open(&layout.authority()).context("open the device CA")?
     } else {

@@ -184,11 +184,13 @@ impl<'a> View<'a> {
     }
 }
 
-/// The device runs an analysed firmware without the weakness: proven from now on, or from when that was first seen.
+/// The device runs an analysed firmware without the weakness: protected from now on, or from when it was first protected
+/// without a break.
 fn patched(earlier: &Case, now: Timestamp) -> Case {
     let since = match earlier.protected {
-        Some((Protection::Patched, since)) => since,
-        Some((Protection::Shielded, _)) | None => now,
+        // A shield that held until the fix ran: the device has been protected since the shield stood.
+        Some((Protection::Patched | Protection::Shielded, since)) => since,
+        None => now,
     };
     Case { protected: Some((Protection::Patched, since)), ..earlier.clone() }
 }

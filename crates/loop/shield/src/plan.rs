@@ -181,6 +181,10 @@ fn is_open(case: &Case) -> bool {
     !matches!(case.protected, Some((Protection::Patched, _)))
 }
 
+fn is_shielded(case: &Case) -> bool {
+    matches!(case.protected, Some((Protection::Shielded, _)))
+}
+
 /// Returns the gravest reason for a shield with its sentence, or why none is needed.
 fn need(
     input: &Protectee<'_>,
@@ -233,6 +237,13 @@ fn reason_of(open: &OpenCase<'_>, device: &Device, now: Timestamp) -> Option<(Sh
         (Fix::Released(release) | Fix::OnItsWay(release), Some(deadline)) if deadline <= now => Some((
             ShieldReason::PatchPending,
             format!("{advisory} was due at {deadline} and release {release} has not reached the device"),
+        )),
+        // A shield that stands is not taken away before the device runs the fix: it would be exposed once more.
+        (Fix::Released(release) | Fix::OnItsWay(release), _) if is_shielded(open.case) => Some((
+            ShieldReason::PatchPending,
+            format!(
+                "release {release} holds the fix for {advisory}; the shield stays until the device runs it"
+            ),
         )),
         (Fix::Released(_) | Fix::OnItsWay(_), _) => None,
     }

@@ -69,8 +69,8 @@ impl Device {
         image: &Path,
     ) -> Result<Self> {
         let quality = match profile.fate {
-            // Each connection gets 192 KiB at most: a patch of some hundred kilobytes takes several.
-            Fate::BadNetwork => Quality::DropsAndStalls { bytes: 192 * 1024 },
+            // Each connection gets so much at most: a patch of two megabytes takes several.
+            Fate::BadNetwork => Quality::DropsAndStalls { bytes: 640 * 1024 },
             Fate::Healthy | Fate::BrokenSensor | Fate::KilledWhileWriting | Fate::OutOfSupport => {
                 Quality::Good
             }
@@ -171,7 +171,7 @@ impl Device {
     }
 }
 
-/// Waits until every device has reported what it runs.
+/// Waits until every device has reported what it runs, and the server knows its address.
 pub fn wait_for_first_reports(server: &Server, devices: &mut [Device]) -> Result<()> {
     wait_for("the first reports", Duration::from_mins(1), || {
         for device in devices.iter_mut() {
@@ -180,6 +180,8 @@ pub fn wait_for_first_reports(server: &Server, devices: &mut [Device]) -> Result
             }
         }
         let known = server.api.devices()?;
-        Ok((known.iter().filter(|device| device.confirmed.is_some()).count() == devices.len()).then_some(()))
+        Ok((known.iter().filter(|device| device.confirmed.is_some() && device.address.is_some()).count()
+            == devices.len())
+        .then_some(()))
     })
 }

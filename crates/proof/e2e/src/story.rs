@@ -14,7 +14,7 @@ use crate::fleet::{Device, Fate, Profile};
 use crate::server::Server;
 use crate::talk::Talk;
 
-pub use table::{Row, rows, verdict};
+pub use table::{Row, rows, span_text, verdict};
 
 /// What to tell.
 #[derive(Debug, Clone)]
@@ -120,12 +120,23 @@ fn images(binaries: &Binaries, script: &Script, talk: Talk) -> Result<Images> {
     let folder = script.dir.join("firmware");
     fs::create_dir_all(&folder)?;
     let (mut old, mut new) = (Vec::new(), Vec::new());
-    for (product, _, _, supported) in PRODUCTS {
-        old.push((product, image(script, &parts, &folder, product, "1.0", talk)?));
-        if supported {
-            new.push((product, image(script, &parts, &folder, product, "1.1", talk)?));
+    let build = |product, version| image(script, &parts, &folder, product, version, talk);
+    std::thread::scope(|scope| {
+        // Compressing takes most of the time: an image a thread.
+        let tasks: Vec<_> = PRODUCTS
+            .iter()
+            .flat_map(|(product, _, _, supported)| {
+                let versions: &[&str] = if *supported { &["1.0", "1.1"] } else { &["1.0"] };
+                versions.iter().map(|version| (*product, *version))
+            })
+            .map(|(product, version)| (product, version, scope.spawn(move || build(product, version))))
+            .collect();
+        for (product, version, task) in tasks {
+            let path = task.join().map_err(|_| anyhow::anyhow!("building an image panicked"))??;
+            if version == "1.0" { old.push((product, path)) } else { new.push((product, path)) }
         }
-    }
+        anyhow::Ok(())
+    })?;
     let advisory = serde_json::from_str(parts.advisory).context("read the shipped advisory")?;
     Ok(Images { old, new, advisory })
 }

@@ -92,6 +92,15 @@ pub enum Power {
     Gone,
 }
 
+/// Whether the server offers an order to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// It does.
+    Order,
+    /// It does not.
+    Nothing,
+}
+
 /// A virtual device.
 #[derive(Debug, Clone)]
 pub struct SimDevice {
@@ -169,12 +178,13 @@ impl SimDevice {
         }
     }
 
-    /// Says whether the device has nothing left to do or to say.
-    pub fn is_at_rest(&self) -> bool {
+    /// Says whether the device has nothing left to say, and nothing to do for an order that is still offered.
+    pub fn is_at_rest(&self, offered: Offered) -> bool {
         match (self.power, &self.machine) {
             (Power::Gone, _) => true,
             (Power::On, Some(machine)) => {
-                machine.journal().update.is_none() && machine.journal().outbox.is_empty()
+                let idle = machine.journal().update.is_none() || offered == Offered::Nothing;
+                idle && machine.journal().outbox.is_empty()
             }
             (Power::On, None) | (Power::Off, _) => false,
         }

@@ -43,6 +43,16 @@ pub struct Line {
     pub reason: String,
 }
 
+impl Line {
+    fn tells_the_same_as(&self, other: &Self) -> bool {
+        self.at.unix_seconds() == other.at.unix_seconds()
+            && self.teller == other.teller
+            && self.device.is_some()
+            && other.device.is_some()
+            && (&self.what, &self.reason) == (&other.what, &other.reason)
+    }
+}
+
 impl From<Event> for Line {
     fn from(event: Event) -> Self {
         let Event { at, stage, device, release, what, reason, .. } = event;
@@ -73,10 +83,13 @@ impl Log {
         self.add(Line { at, teller: Teller::World, device, what: what.into(), reason: String::new() });
     }
 
-    /// Takes the lines as text; a line of its own tells when a new day begins.
+    /// Takes the lines as text; a line of its own tells when a new day begins. What happened to several devices in the same
+    /// second, for the same reason, is told once.
     pub fn take(&mut self) -> String {
         let mut text = String::new();
-        for line in std::mem::take(&mut self.lines) {
+        let lines = std::mem::take(&mut self.lines);
+        for same in lines.chunk_by(Line::tells_the_same_as) {
+            let Some(line) = same.first() else { continue };
             let stamp = line.at.to_string();
             let (day, time) = stamp.split_once('T').unwrap_or(("", &stamp));
             if self.day != day {
@@ -84,11 +97,13 @@ impl Log {
                 writeln_to(&mut text, format_args!("-- {day}, UTC --"));
             }
             let time: String = time.chars().take(8).collect();
-            let device = line.device.as_ref().map_or("", DeviceId::as_str);
+            let devices: Vec<&str> =
+                same.iter().filter_map(|line| Some(line.device.as_ref()?.as_str())).collect();
+            let devices = devices.join(" ");
             let colon = if line.reason.is_empty() { "" } else { ": " };
             let teller = line.teller.word();
             let (what, reason) = (&line.what, &line.reason);
-            writeln_to(&mut text, format_args!("{time} {teller:<7} {device:<6} {what}{colon}{reason}"));
+            writeln_to(&mut text, format_args!("{time} {teller:<7} {devices:<6} {what}{colon}{reason}"));
         }
         text
     }

@@ -10,19 +10,22 @@ use std::collections::BTreeMap;
 
 use warden_agent::machine::Settings;
 use warden_model::firmware::Version;
-use warden_model::rollout::{MemberState, RolloutState};
+use warden_model::rollout::{Member, MemberState, RolloutState};
 use warden_model::{DeviceId, Seconds, Sha256Digest, Timestamp};
 
 use crate::agenda::{Agenda, Happening, later};
 use crate::chance::Chance;
-use crate::device::{Busy, FactoryImage, Power, SimDevice};
+use crate::device::{Busy, FactoryImage, Offered, Power, SimDevice};
 use crate::log::Log;
 use crate::rules::{self, Before};
-use crate::server::Server;
+use crate::server::{RolloutRecord, Server};
 
 /// How often the server's loop turns when nothing wakes it. The real one turns every ten seconds; the planners say
 /// themselves when to look again, so that only what depends on the clock alone (deadlines, ends of support) waits for it.
 const TURN_EVERY: Seconds = Seconds(600);
+/// From a turn that did something to the next one: as in the real server, where one stage's decision is another one's
+/// input in the next turn.
+const TURN_AGAIN: Seconds = Seconds(10);
 /// From a wake-up to the turn, in milliseconds: a real server needs time as well.
 const WAKE_MILLIS: u64 = 50;
 /// Most broken invariants that are kept: the first one is what counts.
@@ -119,22 +122,29 @@ impl World {
         Some(self.now.since(began))
     }
 
-    /// Says whether every device and every rollout has come to rest.
+    /// Says whether every device and every rollout has come to rest: nothing more happens unless somebody does something.
     pub fn is_settled(&self) -> bool {
-        let devices_rest = self.devices.values().all(SimDevice::is_at_rest);
-        devices_rest && self.server.is_up(self.now) && self.server.state.rollouts.values().all(|record| {
-            match record.rollout.state {
-                RolloutState::Draft | RolloutState::Finished | RolloutState::RolledBack => true,
-                RolloutState::Halted | RolloutState::Paused => {
-                    record.members.iter().all(|member| !is_at_work(member.state) || self.is_gone(&member.device))
-                }
-                RolloutState::RollingBack => record
-                    .members
-                    .iter()
-                    .all(|member| member.state != MemberState::Reverting || self.is_gone(&member.device)),
-                RolloutState::Running => false,
-            }
-        })
+        let devices_rest = self.devices.values().all(|device| {
+            // An order that nobody offers any more rests on the device for as long as that is so.
+            let order = self.server.state.open_order(&device.settings.device);
+            device.is_at_rest(if order.is_some() { Offered::Order } else { Offered::Nothing })
+        });
+        // A turn that was woken, or that follows one that did something, may still do something.
+        let turn_rests = self.turn_at.is_none_or(|at| at > self.now.plus(TURN_AGAIN));
+        let rollouts_rest = || self.server.state.rollouts.values().all(|record| self.rests(record));
+        devices_rest && turn_rests && self.server.is_up(self.now) && rollouts_rest()
+    }
+
+    /// Says whether a rollout waits for nobody but a person, and for devices that will never answer.
+    fn rests(&self, record: &RolloutRecord) -> bool {
+        let works = |state| match record.rollout.state {
+            RolloutState::Draft | RolloutState::Finished | RolloutState::RolledBack => false,
+            RolloutState::RollingBack => state == MemberState::Reverting,
+            RolloutState::Running | RolloutState::Paused | RolloutState::Halted => is_at_work(state),
+        };
+        let answered = |member: &Member| !works(member.state) || self.is_gone(&member.device);
+        let look_again = self.server.state.next_look(record, self.now);
+        look_again.is_none() && record.members.iter().all(answered)
     }
 
     /// Says whether a device will never have power again.
@@ -195,8 +205,12 @@ impl World {
         if self.server.is_up(self.now) {
             let before = Before::of(&self.server.state);
             let look_again = self.server.turn(self.now);
+            if !self.server.state.events.is_empty() {
+                next = self.now.plus(TURN_AGAIN);
+            }
             self.tell_events();
-            let broken = rules::after_turn(&before, &self.server.state);
+            let mut broken = rules::after_turn(&before, &self.server.state, self.now);
+            broken.extend(rules::of_members(&self.server.state, &self.devices));
             self.note_broken(broken);
             next = look_again.filter(|at| *at > self.now).map_or(next, |at| at.min(next));
         } else if let Some(until) = self.server.down_until {

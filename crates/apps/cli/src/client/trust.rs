@@ -60,7 +60,8 @@ pub(super) fn tls_config(settings: &Settings) -> Result<TlsConfig, Failure> {
 /// Makes a TLS configuration for a look at the server's own certificate.
 pub(crate) fn connect_config(settings: &Settings) -> Result<ClientConfig, Failure> {
     let roots = authorities(settings)?;
-    let root = roots.first().ok_or_else(|| Failure::new(Exit::Invalid, "there is no certificate authority"))?;
+    let root =
+        roots.first().ok_or_else(|| Failure::new(Exit::Invalid, "there is no certificate authority"))?;
     warden_keys::client_config(root.as_ref(), None).map_err(|error| Failure::invalid("set up TLS", &error))
 }
 
@@ -78,6 +79,11 @@ mod tests {
     #[test]
     fn nothing_below_tls_1_3_can_be_agreed_on() {
         assert!(!provider().cipher_suites.is_empty());
-        assert!(provider().cipher_suites.iter().all(|suite| suite.version().version == rustls::ProtocolVersion::TLSv1_3));
+        assert!(
+            provider()
+                .cipher_suites
+                .iter()
+                .all(|suite| suite.version().version == rustls::ProtocolVersion::TLSv1_3)
+        );
     }
 }

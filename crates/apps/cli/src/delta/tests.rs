@@ -16,7 +16,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let bench = Self { folder: tempfile::tempdir().unwrap() };
-        let old: Vec<u8> = (0..60_000_u32).flat_map(|i| (i.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
+        let old: Vec<u8> =
+            (0..60_000_u32).flat_map(|i| (i.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()).collect();
         let mut new = old.clone();
         new.splice(1000..1010, *b"something else entirely");
         std::fs::write(bench.path("old"), old).unwrap();
@@ -28,7 +29,7 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    fn run(&self, command: &DeltaCommand) -> (Outcome, String) {
+    fn run(command: &DeltaCommand) -> (Outcome, String) {
         let (output, out, _) = on_paper(Form::Json);
         let settings = Settings::new(BTreeMap::new(), BTreeMap::new(), Vec::new()).unwrap();
         (run(command, &mut Session { output, settings }), out.text())
@@ -36,12 +37,12 @@ impl Bench {
 
     fn make(&self) -> (Outcome, String) {
         let (old, new, output) = (self.path("old"), self.path("new"), self.path("patch"));
-        self.run(&DeltaCommand::Make(MakeArgs { old, new, output }))
+        Self::run(&DeltaCommand::Make(MakeArgs { old, new, output }))
     }
 
     fn apply(&self, old: &str, patch: &str) -> Outcome {
         let (old, patch, output) = (self.path(old), self.path(patch), self.path("made"));
-        self.run(&DeltaCommand::Apply(ApplyArgs { old, patch, output })).0
+        Self::run(&DeltaCommand::Apply(ApplyArgs { old, patch, output })).0
     }
 
     fn files(&self) -> Vec<String> {
@@ -65,7 +66,7 @@ fn a_patch_makes_the_new_image_from_the_old_one() {
     assert_eq!(bench.apply("old", "patch"), Ok(Exit::Done));
     assert!(same(&bench.path("made"), &bench.path("new")));
     assert_eq!(bench.files(), ["made", "new", "old", "patch"]);
-    let (outcome, text) = bench.run(&DeltaCommand::Info(InfoArgs { patch: bench.path("patch") }));
+    let (outcome, text) = Bench::run(&DeltaCommand::Info(InfoArgs { patch: bench.path("patch") }));
     assert_eq!(outcome, Ok(Exit::Done));
     let digest = warden_trust::sha256(&std::fs::read(bench.path("new")).unwrap());
     assert!(text.contains(&digest.to_string()), "{text}");
@@ -98,7 +99,7 @@ fn the_answer_may_be_that_the_full_image_is_smaller() {
 fn a_benchmark_measures_what_it_made() {
     let bench = Bench::new();
     let (outcome, text) =
-        bench.run(&DeltaCommand::Bench(BenchArgs { old: bench.path("old"), new: bench.path("new") }));
+        Bench::run(&DeltaCommand::Bench(BenchArgs { old: bench.path("old"), new: bench.path("new") }));
     assert_eq!(outcome, Ok(Exit::Done));
     let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     assert_eq!(rows.len(), 3);

@@ -30,11 +30,6 @@ impl Page {
         self
     }
 
-    /// Adds lines.
-    pub(crate) fn lines<T: Into<String>>(self, texts: impl IntoIterator<Item = T>) -> Self {
-        texts.into_iter().fold(self, Self::line)
-    }
-
     /// Adds a heading with space above.
     pub(crate) fn heading(mut self, text: impl Into<String>) -> Self {
         self.parts.push(Part::Heading(text.into()));
@@ -91,7 +86,7 @@ impl Page {
         let mut text = String::new();
         for part in &self.parts {
             match part {
-                Part::Line(line) => text.push_str(&format!("{}\n", clean(line))),
+                Part::Line(line) => text.extend([clean(line).as_str(), "\n"]),
                 Part::Heading(heading) => text.push_str(&heading_text(heading, style, &text)),
                 Part::Fields(fields) => text.push_str(&fields_text(fields)),
                 Part::Table(table) => text.push_str(&table.text(style)),

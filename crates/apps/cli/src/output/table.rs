@@ -5,8 +5,8 @@ use super::{Style, clean};
 /// Space between two columns, in characters.
 const GAP: usize = 2;
 
-/// Widest that a column but the last is padded, in characters: a single long id must not push the rest off the screen.
-const COLUMN_CHARACTERS_MAX: usize = 48;
+/// Widest that a column is padded, in characters: a digest fits, and one long text must not push the rest off the screen.
+const COLUMN_CHARACTERS_MAX: usize = 72;
 
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,7 @@ impl Table {
     }
 
     /// Adds a row.
+    #[cfg(test)]
     pub(crate) fn row<T: Into<String>>(mut self, cells: impl IntoIterator<Item = T>) -> Self {
         self.push(cells);
         self
@@ -81,7 +82,8 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_nothing_trails() {
-        let table = Table::new(["id", "state", "why"]).row(["cam-1", "idle", ""]).row(["gate-é2", "updating", "x"]);
+        let table =
+            Table::new(["id", "state", "why"]).row(["cam-1", "idle", ""]).row(["gate-é2", "updating", "x"]);
         let expected = "ID       STATE     WHY\ncam-1    idle\ngate-é2  updating  x\n";
         assert_eq!(table.text(Style::Plain), expected);
     }

@@ -19,7 +19,12 @@ pub(super) fn plan(wish: &RolloutRequest, session: &mut Session) -> Outcome {
 fn plan_page(plan: &RolloutPlan) -> Page {
     let mut devices = Table::new(["phase", "device", "loads", "why"]);
     for device in &plan.devices {
-        devices.push([device.phase.clone(), device.device.clone(), ByteCount(device.bytes).to_string(), device.reason.clone()]);
+        devices.push([
+            device.phase.clone(),
+            device.device.clone(),
+            ByteCount(device.bytes).to_string(),
+            device.reason.clone(),
+        ]);
     }
     let mut left_out = Table::new(["device", "why"]);
     plan.left_out.iter().for_each(|device| left_out.push([&device.device, &device.reason]));
@@ -51,7 +56,18 @@ pub(super) fn show(args: &OneArgs, session: &mut Session) -> Outcome {
 
 /// Describes a rollout and its phases.
 pub(super) fn page(rollout: &RolloutBody) -> Page {
-    let mut phases = Table::new(["", "phase", "devices", "waiting", "updating", "healthy", "failed", "goes on at", "halts at", "soak"]);
+    let mut phases = Table::new([
+        "",
+        "phase",
+        "devices",
+        "waiting",
+        "updating",
+        "healthy",
+        "failed",
+        "goes on at",
+        "halts at",
+        "soak",
+    ]);
     for (index, phase) in rollout.phases.iter().enumerate() {
         let mark = if u64::try_from(index) == Ok(rollout.phase) { ">" } else { "" };
         phases.push([vec![mark.to_owned()], phase_cells(phase)].concat());
@@ -124,7 +140,18 @@ mod tests {
             created_at: "2026-11-22T08:00:00Z".to_owned(),
             members: Vec::new(),
         };
-        insta::assert_snapshot!(page(&rollout).text(Style::Plain), @"");
+        insta::assert_snapshot!(page(&rollout).text(Style::Plain), @r"
+        rollout  ro-1
+        release  cam-1.1
+        state    running
+        why      the canary soaks
+        created  2026-11-22T08:00:00Z
+
+        phases:
+           PHASE   DEVICES  WAITING  UPDATING  HEALTHY  FAILED  GOES ON AT     HALTS AT     SOAK
+           canary  4        0        0         4        0       100 % healthy  34 % failed  1 min 30 s
+        >  rest    4        3        0         1        0       100 % healthy  34 % failed  1 min 30 s
+        ");
     }
 
     #[test]
@@ -136,13 +163,29 @@ mod tests {
                 reason: "the least critical device goes first".to_owned(),
                 bytes: 4096,
             }],
-            left_out: vec![DeviceReason { device: "cam-2".to_owned(), reason: "its board is another".to_owned() }],
+            left_out: vec![DeviceReason {
+                device: "cam-2".to_owned(),
+                reason: "its board is another".to_owned(),
+            }],
             warnings: vec!["there is no soak time".to_owned()],
             bytes: 4096,
             full_bytes: 1 << 20,
         };
         let page = plan_page(&plan);
-        insta::assert_snapshot!(page.text(Style::Plain), @"");
+        insta::assert_snapshot!(page.text(Style::Plain), @r"
+        devices           1
+        left out          1
+        to send           4.0 KiB
+        saved by patches  1020.0 KiB (99.6 %)
+
+        who and when:
+        PHASE   DEVICE  LOADS    WHY
+        canary  cam-1   4.0 KiB  the least critical device goes first
+
+        who not, and why:
+        DEVICE  WHY
+        cam-2   its board is another
+        ");
         assert_eq!(page.notes(), ["warning: there is no soak time"]);
     }
 }

@@ -40,9 +40,12 @@ pub(super) fn watch(args: &WatchArgs, session: &mut Session) -> Outcome {
             return Ok(exit);
         }
         if args.timeout.is_some_and(|limit| started.elapsed() > Duration::from_secs(limit.0)) {
-            let message = format!("the rollout {} is still {}: {}", rollout.id, rollout.state, rollout.reason);
-            return Err(Failure::new(Exit::Network, message)
-                .hint(format!("it goes on by itself; `fleetwarden rollout watch {}` follows it", rollout.id)));
+            let message =
+                format!("the rollout {} is still {}: {}", rollout.id, rollout.state, rollout.reason);
+            return Err(Failure::new(Exit::Network, message).hint(format!(
+                "it goes on by itself; `fleetwarden rollout watch {}` follows it",
+                rollout.id
+            )));
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -61,7 +64,9 @@ fn line(rollout: &RolloutBody) -> String {
     let phases: Vec<String> = rollout
         .phases
         .iter()
-        .map(|phase| format!("{} {}/{} healthy, {} failed", phase.name, phase.healthy, phase.devices, phase.failed))
+        .map(|phase| {
+            format!("{} {}/{} healthy, {} failed", phase.name, phase.healthy, phase.devices, phase.failed)
+        })
         .collect();
     format!("{}: {} | {}", rollout.state, phases.join(" | "), rollout.reason)
 }

@@ -26,7 +26,8 @@ pub(crate) struct ConfigFile {
 pub(crate) fn places(config_home: Option<&str>, home: Option<&str>) -> Vec<PathBuf> {
     // XDG Base Directory Specification: `$XDG_CONFIG_HOME` must be absolute, and is `$HOME/.config` when it is not set.
     let config_home = config_home.filter(|path| path.starts_with('/')).map(PathBuf::from);
-    let config_home = config_home.or_else(|| home.filter(|path| !path.is_empty()).map(|home| Path::new(home).join(".config")));
+    let config_home = config_home
+        .or_else(|| home.filter(|path| !path.is_empty()).map(|home| Path::new(home).join(".config")));
     let personal = config_home.map(|folder| folder.join("fleetwarden/config.toml"));
     let mut places = vec![PathBuf::from("fleetwarden.toml")];
     places.extend(personal);
@@ -39,14 +40,17 @@ impl ConfigFile {
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Failure> {
         let file = match File::open(path) {
             Ok(file) => file,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(Failure::file("read", path, &error)),
         };
         let mut text = String::new();
         let read = file.take(FILE_BYTES_MAX.0 + 1).read_to_string(&mut text);
         let length = read.map_err(|error| Failure::file("read", path, &error))?;
         if u64::try_from(length).is_ok_and(|length| length > FILE_BYTES_MAX.0) {
-            let message = format!("the configuration file {} is larger than {FILE_BYTES_MAX}", path.display());
+            let message =
+                format!("the configuration file {} is larger than {FILE_BYTES_MAX}", path.display());
             return Err(Failure::new(Exit::Invalid, message));
         }
         Self::parse(path, &text).map(Some)
@@ -68,7 +72,11 @@ impl ConfigFile {
     }
 }
 
-fn collect(prefix: &str, table: &toml::Table, values: &mut BTreeMap<String, Vec<String>>) -> Result<(), String> {
+fn collect(
+    prefix: &str,
+    table: &toml::Table,
+    values: &mut BTreeMap<String, Vec<String>>,
+) -> Result<(), String> {
     for (name, value) in table {
         let key = format!("{prefix}{name}");
         if let toml::Value::Table(inner) = value
@@ -81,7 +89,9 @@ fn collect(prefix: &str, table: &toml::Table, values: &mut BTreeMap<String, Vec<
             return Err(format!("there is no setting {key:?}"));
         }
         let texts = match value {
-            toml::Value::Array(parts) => parts.iter().map(|part| text_of(&key, part)).collect::<Result<_, _>>()?,
+            toml::Value::Array(parts) => {
+                parts.iter().map(|part| text_of(&key, part)).collect::<Result<_, _>>()?
+            }
             one => vec![text_of(&key, one)?],
         };
         values.insert(key, texts);
@@ -98,6 +108,8 @@ fn text_of(key: &str, value: &toml::Value) -> Result<String, String> {
         | toml::Value::Float(_)
         | toml::Value::Datetime(_)
         | toml::Value::Array(_)
-        | toml::Value::Table(_) => Err(format!("{key} is a text in quotes, numbers with their unit: poll = \"5min\"")),
+        | toml::Value::Table(_) => {
+            Err(format!("{key} is a text in quotes, numbers with their unit: poll = \"5min\""))
+        }
     }
 }

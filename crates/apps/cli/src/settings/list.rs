@@ -46,7 +46,11 @@ impl Takes {
     pub(crate) fn check(self, text: &str) -> Result<(), String> {
         match self {
             Self::Text | Self::Secret | Self::Path | Self::Paths => {
-                if text.is_empty() { Err("the value is empty".to_owned()) } else { Ok(()) }
+                if text.is_empty() {
+                    Err("the value is empty".to_owned())
+                } else {
+                    Ok(())
+                }
             }
             Self::Url => match text.strip_prefix("https://") {
                 Some(rest) if !rest.is_empty() => Ok(()),
@@ -85,7 +89,12 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    const fn new(key: &'static str, takes: Takes, default: Option<&'static str>, about: &'static str) -> Self {
+    const fn new(
+        key: &'static str,
+        takes: Takes,
+        default: Option<&'static str>,
+        about: &'static str,
+    ) -> Self {
         Self { key, takes, default, about }
     }
 
@@ -108,7 +117,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Some("https://localhost:8444"),
         "Where the server's console and REST API are.",
     ),
-    Setting::new("token", Takes::Secret, None, "The API token; a file is safer, because other users can see flags."),
+    Setting::new(
+        "token",
+        Takes::Secret,
+        None,
+        "The API token; a file is safer, because other users can see flags.",
+    ),
     Setting::new(
         "token-file",
         Takes::Path,
@@ -122,7 +136,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "The certificate (PEM) that the server's certificate must come from; without it, `ca/ca.crt` of the data \
          directory.",
     ),
-    Setting::new("data-dir", Takes::Path, None, "The server's data directory: database, artifacts, keys, metadata."),
+    Setting::new(
+        "data-dir",
+        Takes::Path,
+        None,
+        "The server's data directory: database, artifacts, keys, metadata.",
+    ),
     Setting::new("answer-time", Takes::Span, Some("60s"), "How long one answer of the server may take."),
     Setting::new(
         "serve.device-listen",
@@ -164,12 +183,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     Setting::new("serve.suricata", Takes::Paths, None, "Logs of Suricata (eve.json) to follow."),
     Setting::new("serve.zeek", Takes::Paths, None, "Logs of Zeek (conn.log) to follow."),
-    Setting::new(
-        "serve.image-max",
-        Takes::Size,
-        Some("4GiB"),
-        "The largest image that may be uploaded.",
-    ),
+    Setting::new("serve.image-max", Takes::Size, Some("4GiB"), "The largest image that may be uploaded."),
     Setting::new(
         "serve.learn-for",
         Takes::Span,

@@ -9,7 +9,8 @@ use maud::{Markup, html};
 use warden_model::advisory::Advisory;
 use warden_model::case::{Case, Finding};
 use warden_model::release::{Release, ReleaseState};
-use warden_model::{AdvisoryId, ProductId, Sha256Digest, Timestamp};
+use warden_model::rollout::{Rollout, RolloutState};
+use warden_model::{AdvisoryId, ProductId, RolloutId, Sha256Digest, Timestamp};
 use warden_wire::filter::Filter;
 use warden_wire::page::{Page, PageRequest};
 
@@ -19,8 +20,8 @@ use crate::page::device::factors;
 use crate::page::risk::{clock_of, parts};
 use crate::progress::standing;
 use crate::view::{
-    Section, age, bar, case_protection, command_line, deadline, device_link, href, legend, pager, priority_of,
-    release_link, shell, stamp,
+    Section, age, bar, case_protection, command_line, deadline, device_link, href, legend, pager,
+    priority_of, release_link, rollout_link, shell, stamp,
 };
 use crate::{App, clock};
 
@@ -85,6 +86,7 @@ struct Next {
     product: ProductId,
     sentence: &'static str,
     release: Option<Release>,
+    rollout: Option<RolloutId>,
     command: String,
 }
 
@@ -102,28 +104,59 @@ async fn next_steps(app: &App, cases: &[Case], findings: &[Finding]) -> Result<V
                 && !matches!(release.state, ReleaseState::Rejected | ReleaseState::Withdrawn)
         };
         let release = releases.into_iter().find(is_good);
-        let rollout = release.as_ref().and_then(|one| rollouts.iter().find(|rollout| rollout.release == one.id));
+        let rollout = release.as_ref().and_then(|one| foremost(&rollouts, one));
         let (sentence, command) = match (&release, rollout) {
             (None, _) => (
                 "No release without the weakness is here. Build one, and bring it; until then, exposed devices get shields.",
                 format!("fleetwarden release add IMAGE --product {product} --version VERSION"),
             ),
-            (Some(_), Some(rollout)) => {
-                ("The fix is in a rollout. Follow it:", format!("fleetwarden rollout show {}", rollout.id))
-            }
             (Some(release), None) => release_step(release),
+            (Some(_), Some(rollout)) => rollout_step(rollout),
         };
-        steps.push(Next { product: product.clone(), sentence, release, command });
+        let rollout = rollout.map(|rollout| rollout.id.clone());
+        steps.push(Next { product: product.clone(), sentence, release, rollout, command });
     }
     Ok(steps)
+}
+
+/// Returns the rollout of a release that matters most: one that goes before one that waits before one that is over.
+fn foremost<'r>(rollouts: &'r [Rollout], release: &Release) -> Option<&'r Rollout> {
+    rollouts.iter().filter(|rollout| rollout.release == release.id).min_by_key(|rollout| {
+        match rollout.state {
+            RolloutState::Running | RolloutState::RollingBack => 0,
+            RolloutState::Halted | RolloutState::Paused => 1,
+            RolloutState::Draft => 2,
+            RolloutState::RolledBack | RolloutState::Finished => 3,
+        }
+    })
+}
+
+fn rollout_step(rollout: &Rollout) -> (&'static str, String) {
+    let command = |word| format!("fleetwarden rollout {word} {}", rollout.id);
+    match rollout.state {
+        RolloutState::Draft => ("The rollout of the fix waits for its start.", command("start")),
+        RolloutState::Running => ("The fix is on its way. Follow the rollout.", command("show")),
+        RolloutState::Paused => ("The rollout of the fix is paused.", command("resume")),
+        RolloutState::Halted => {
+            ("The rollout of the fix has halted: look at the failures, then decide.", command("show"))
+        }
+        RolloutState::RollingBack | RolloutState::RolledBack => {
+            ("The fix was rolled back. Find out why, and bring a better release.", command("show"))
+        }
+        RolloutState::Finished => (
+            "The rollout of the fix is over, and devices are still exposed: see why on each.",
+            command("show"),
+        ),
+    }
 }
 
 fn release_step(release: &Release) -> (&'static str, String) {
     let id = &release.id;
     match release.state {
-        ReleaseState::Uploaded | ReleaseState::Analysed | ReleaseState::Built => {
-            ("The fix is being analysed, built and proven; nothing is to be done.", format!("fleetwarden release show {id}"))
-        }
+        ReleaseState::Uploaded | ReleaseState::Analysed | ReleaseState::Built => (
+            "The fix is being analysed, built and proven; nothing is to be done.",
+            format!("fleetwarden release show {id}"),
+        ),
         ReleaseState::Proven => {
             ("The fix waits for the offline key's signature.", format!("fleetwarden release sign {id}"))
         }
@@ -144,7 +177,8 @@ fn next_list(steps: &[Next]) -> Markup {
                 p {
                     a href=(href("/devices", &format!("product:{} protected:no", step.product))) { (step.product) } ": "
                     (step.sentence)
-                    @if let Some(release) = &step.release { " " (release_link(&release.id)) " (" (release.version) ")" }
+                    @if let Some(release) = &step.release { " Release " (release_link(&release.id)) }
+                    @if let Some(rollout) = &step.rollout { " · rollout " (rollout_link(rollout)) }
                 }
                 (command_line(&step.command))
             }

@@ -58,17 +58,16 @@ fn table(alerts: &Page<Alert>, text: &str, now: Timestamp) -> Markup {
             caption.hidden { "Alerts, the newest first" }
             thead { tr {
                 th scope="col" { "When" } th scope="col" { "Device" } th scope="col" { "Kind" } th scope="col" { "Destination" }
-                th scope="col" { "Why" } th scope="col" { "Sensor" }
+                th scope="col" { "Why" }
             } }
             tbody {
                 @for alert in &alerts.items {
                     tr {
                         td.first data-label="When" { (stamp(now, alert.at)) }
                         th scope="row" { (device_link(&alert.device)) }
-                        td data-label="Kind" { (kind(alert.kind)) }
+                        td data-label="Kind" { (kind(alert.kind)) br; span.muted { "by " (alert.sensor) } }
                         td data-label="Destination" { code { (alert.destination) } }
                         td.reason data-label="Why" { (alert.reason) }
-                        td data-label="Sensor" { (alert.sensor) }
                     }
                 }
             }

@@ -17,8 +17,8 @@ use warden_rollout::{Situation, explain};
 use crate::failure::Failure;
 use crate::page::devices::{badges, seen};
 use crate::view::{
-    Section, advisory_link, age, case_protection, command_line, criticality, deadline, member_state, priority_of,
-    release_link, rollout_link, shell, shield_state, short_digest, stamp,
+    Section, advisory_link, age, case_protection, command_line, criticality, deadline, member_state,
+    priority_of, release_link, rollout_link, shell, shield_state, short_digest, stamp,
 };
 use crate::{App, clock};
 use timeline::{TimelineQuery, timeline};
@@ -152,13 +152,15 @@ fn protection(device: &Device, shield: Option<&Shield>, now: Timestamp) -> Marku
 }
 
 fn open_cases(cases: &[Case], now: Timestamp) -> Markup {
+    let open = cases.iter().filter(|case| case.protected.is_none());
+    let closed = cases.iter().filter(|case| case.protected.is_some());
     html! {
         section aria-labelledby="cases" {
             h2 #cases { "Cases" }
             @if cases.is_empty() {
                 p.muted { "No known weakness in what it runs." }
             }
-            @for case in cases.iter().take(CASES_SHOWN_MAX) {
+            @for case in open.chain(closed).take(CASES_SHOWN_MAX) {
                 details.case open[case.protected.is_none() && case.decision.priority == Priority::Immediate] {
                     summary {
                         (priority_of(case)) " "
@@ -170,7 +172,7 @@ fn open_cases(cases: &[Case], now: Timestamp) -> Markup {
                     (factors(case))
                 }
             }
-            @if cases.len() > CASES_SHOWN_MAX { p.muted { "The " (CASES_SHOWN_MAX) " most urgent of " (cases.len()) " cases." } }
+            @if cases.len() > CASES_SHOWN_MAX { p.muted { "The first " (CASES_SHOWN_MAX) " of " (cases.len()) " cases." } }
         }
     }
 }
@@ -194,7 +196,12 @@ struct Membership {
     why: String,
 }
 
-async fn rollouts(app: &App, device: &Device, cases: &[Case], now: Timestamp) -> Result<Vec<Membership>, Failure> {
+async fn rollouts(
+    app: &App,
+    device: &Device,
+    cases: &[Case],
+    now: Timestamp,
+) -> Result<Vec<Membership>, Failure> {
     let is_urgent =
         cases.iter().any(|case| case.protected.is_none() && case.decision.priority == Priority::Immediate);
     let urgent = is_urgent.then(|| device.id.clone()).into_iter().collect();

@@ -42,7 +42,8 @@ pub(crate) async fn show(State(app): State<App>, Query(query): Query<ListQuery>)
             let page = PageRequest::parse(None, query.after.as_deref())?;
             let devices = app.store().devices(&filter, &page).await?;
             let total = app.store().device_count(&filter).await?;
-            let products: BTreeMap<&ProductId, &Product> = products.iter().map(|one| (&one.id, one)).collect();
+            let products: BTreeMap<&ProductId, &Product> =
+                products.iter().map(|one| (&one.id, one)).collect();
             html! {
                 (search_box("/devices", &text, None))
                 p.muted role="status" { (count(total, "device")) @if !text.is_empty() { " for this filter" } }
@@ -68,7 +69,10 @@ async fn facets(app: &App, products: &[Product], text: &str, now: Timestamp) -> 
         ("silent".to_owned(), silent),
     ];
     links.extend(
-        products.iter().take(PRODUCTS_SHOWN_MAX).map(|one| (one.id.to_string(), format!("product:{}", one.id))),
+        products
+            .iter()
+            .take(PRODUCTS_SHOWN_MAX)
+            .map(|one| (one.id.to_string(), format!("product:{}", one.id))),
     );
     let mut counted = Vec::new();
     for (word, filter) in links {
@@ -174,12 +178,12 @@ async fn table(
                     tr {
                         th scope="row" { (device_link(&device.id)) }
                         td data-label="Product" { (device.product) }
-                        td.number data-label="Confirmed" {
+                        td.version data-label="Confirmed" {
                             @if let Some(running) = &device.confirmed { (running.version) } @else { span.muted { "nothing" } }
                         }
-                        td data-label="Criticality" { (criticality(device.criticality)) }
+                        td.nowrap data-label="Criticality" { (criticality(device.criticality)) }
                         td data-label="Segment" { @if let Some(segment) = &device.segment { (segment) } @else { span.muted { "none" } } }
-                        td data-label="Heard of" { (seen(app, device, now)) }
+                        td.nowrap data-label="Heard of" { (seen(app, device, now)) }
                         td.badges data-label="Notes" {
                             (badges(device, products.get(&device.product).copied(), marks.exposed, marks.shield, now))
                         }

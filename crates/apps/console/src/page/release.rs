@@ -86,24 +86,27 @@ fn stepper(state: ReleaseState) -> Markup {
 fn next(release: &Release, rollouts: &[Rollout]) -> Markup {
     let id = &release.id;
     let (sentence, command) = match release.state {
-        ReleaseState::Uploaded => {
-            ("Its components are being looked for; nothing is to be done.", format!("fleetwarden release show {id}"))
-        }
+        ReleaseState::Uploaded => (
+            "Its components are being looked for; nothing is to be done.",
+            format!("fleetwarden release show {id}"),
+        ),
         ReleaseState::Analysed => (
             "Patches from the versions in the field are being built; nothing is to be done.",
             format!("fleetwarden release show {id}"),
         ),
-        ReleaseState::Built => {
-            ("The lab is trying it on virtual devices; nothing is to be done.", format!("fleetwarden release show {id}"))
-        }
+        ReleaseState::Built => (
+            "The lab is trying it on virtual devices; nothing is to be done.",
+            format!("fleetwarden release show {id}"),
+        ),
         ReleaseState::Proven => (
             "Sign it with the offline key, on the machine that holds it. The server never has that key.",
             format!("fleetwarden release sign {id}"),
         ),
-        ReleaseState::Signed if rollouts.is_empty() => {
-            ("It may roll out. See what a rollout would do:", format!("fleetwarden rollout plan --release {id}"))
-        }
-        ReleaseState::Signed => ("It is in a rollout:", format!("fleetwarden rollout list --release {id}")),
+        ReleaseState::Signed if rollouts.is_empty() => (
+            "It may roll out. See what a rollout would do:",
+            format!("fleetwarden rollout plan --release {id}"),
+        ),
+        ReleaseState::Signed => ("It is in a rollout:", "fleetwarden rollout list".to_owned()),
         ReleaseState::Rejected | ReleaseState::Withdrawn => (
             "Bring another one, with a new version:",
             format!("fleetwarden release add IMAGE --product {} --version VERSION", release.product),
@@ -135,7 +138,8 @@ fn facts(release: &Release, firmware: Option<&Firmware>, now: Timestamp) -> Mark
 
 fn patches_table(patches: &[Patch], known: &[Firmware], firmware: Option<&Firmware>) -> Markup {
     let full = firmware.map_or(ByteCount(0), |firmware| firmware.size);
-    let version = |patch: &Patch| known.iter().find(|one| one.image == patch.base).map(|one| one.version.to_string());
+    let version =
+        |patch: &Patch| known.iter().find(|one| one.image == patch.base).map(|one| one.version.to_string());
     html! {
         section aria-labelledby="patches" {
             h2 #patches { "Patches" }
@@ -189,7 +193,7 @@ fn component_row(component: &Component) -> Markup {
     html! {
         tr {
             th scope="row" { (component.name) }
-            td.number data-label="Version" { (component.version) }
+            td.version data-label="Version" { (component.version) }
             td data-label="Package URL" { code.muted { (component.purl) } }
             td data-label="Evidence" {
                 @if let Some(first) = component.evidence.first() {
@@ -202,7 +206,9 @@ fn component_row(component: &Component) -> Markup {
 }
 
 fn components(firmware: Option<&Firmware>) -> Markup {
-    let Some(components) = firmware.and_then(|firmware| firmware.components.as_ref()) else { return html! {} };
+    let Some(components) = firmware.and_then(|firmware| firmware.components.as_ref()) else {
+        return html! {};
+    };
     html! {
         section aria-labelledby="components" {
             h2 #components { "Components " span.tally { (components.len()) } }

@@ -37,7 +37,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Markup, Failure> {
                         tr {
                             th scope="row" { (release_link(&release.id)) }
                             td data-label="Product" { (release.product) }
-                            td.number data-label="Version" { (release.version) }
+                            td.version data-label="Version" { (release.version) }
                             td data-label="State" { (release_state(release.state)) }
                             td data-label="Steps" { (dots(release.state)) }
                             td.nowrap data-label="Came" { (age(now, release.created_at)) }

@@ -10,7 +10,7 @@ use warden_model::Timestamp;
 use crate::failure::Failure;
 use crate::progress::{Board, board};
 use crate::view::{
-    Part, Section, Tone, advisory_link, badge, bar, count, deadline, empty, priority, shell,
+    Part, Section, Tone, advisory_link, badge, bar, count, deadline, empty, legend, priority, shell,
 };
 use crate::{App, clock};
 
@@ -37,7 +37,8 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Markup, Failure> {
 /// Says what was compared with what: "nothing found" alone could also mean that nobody looked.
 async fn compared(app: &App, known: usize) -> Result<String, Failure> {
     let firmware = app.store().firmwares().await?;
-    let analysed: Vec<usize> = firmware.iter().filter_map(|one| one.components.as_ref().map(Vec::len)).collect();
+    let analysed: Vec<usize> =
+        firmware.iter().filter_map(|one| one.components.as_ref().map(Vec::len)).collect();
     Ok(format!(
         "Compared: {known} known advisories with {} in {} of {}.",
         count(analysed.iter().sum::<usize>() as u64, "component"),
@@ -71,9 +72,17 @@ pub(crate) fn clock_of(protected: &Protected) -> Markup {
 pub(crate) fn standings_table(board: &Board, now: Timestamp) -> Markup {
     if board.standings.is_empty() {
         return if board.known == 0 {
-            empty("No advisory is known.", "Import advisories in OSV format:", "fleetwarden advisory import FOLDER")
+            empty(
+                "No advisory is known.",
+                "Import advisories in OSV format:",
+                "fleetwarden advisory import FOLDER",
+            )
         } else {
-            empty("No known advisory concerns the fleet.", "See all that are known:", "fleetwarden advisory list")
+            empty(
+                "No known advisory concerns the fleet.",
+                "See all that are known:",
+                "fleetwarden advisory list",
+            )
         };
     }
     html! {
@@ -81,8 +90,7 @@ pub(crate) fn standings_table(board: &Board, now: Timestamp) -> Markup {
             caption.hidden { "Time to protected by advisory" }
             thead { tr {
                 th scope="col" { "Advisory" } th scope="col" { "Priority" } th scope="col" { "Deadline" }
-                th.wide scope="col" { "Devices" } th.number scope="col" { "Affected" } th.number scope="col" { "Patched" }
-                th.number scope="col" { "Shielded" } th.number scope="col" { "Exposed" } th scope="col" { "Time to protected" }
+                th.number scope="col" { "Affected" } th.wide scope="col" { "Of these" } th scope="col" { "Time to protected" }
             } }
             tbody {
                 @for standing in &board.standings {
@@ -98,11 +106,8 @@ pub(crate) fn standings_table(board: &Board, now: Timestamp) -> Markup {
                         td data-label="Deadline" {
                             @if standing.is_open() { (deadline(now, standing.deadline)) } @else { span.muted { "–" } }
                         }
-                        td.wide data-label="Devices" { (bar(&parts(protected))) }
                         td.number data-label="Affected" { (protected.affected) }
-                        td.number data-label="Patched" { (protected.patched) }
-                        td.number data-label="Shielded" { (protected.shielded) }
-                        td.number data-label="Exposed" { (standing.exposed()) }
+                        td.wide data-label="Of these" { (bar(&parts(protected))) (legend(&parts(protected))) }
                         td.nowrap data-label="Time to protected" { (clock_of(protected)) }
                     }
                 }

@@ -20,7 +20,8 @@ use warden_wire::page::PageRequest;
 
 use crate::failure::Failure;
 use crate::view::{
-    Section, age, by, count, device_link, event_log, href, member_state, release_link, rollout_state, shell, stamp,
+    Section, age, by, count, device_link, event_log, href, member_state, release_link, rollout_state, shell,
+    time_of_day,
 };
 use crate::{App, clock};
 
@@ -57,7 +58,8 @@ pub(crate) async fn gather(app: &App, id: &RolloutId) -> Result<Gathered, Failur
     let release = store.release(&rollout.release).await?.ok_or_else(|| unknown(id.as_str()))?;
     let filter = Filter::parse(&format!("rollout:{id} priority:immediate protected:no"), clock::now())?;
     let urgent = store.cases(&filter, &PageRequest::largest()).await?;
-    let events = store.events(&EventScope::Rollout(id.clone()), &PageRequest::new(EVENTS_SHOWN, None)?).await?;
+    let events =
+        store.events(&EventScope::Rollout(id.clone()), &PageRequest::new(EVENTS_SHOWN, None)?).await?;
     Ok(Gathered {
         members: store.members(id).await?,
         release_state: release.state,
@@ -97,8 +99,8 @@ pub(crate) fn fragment(app: &App, gathered: &Gathered, now: Timestamp) -> Markup
         h1 { (rollout.id) }
         p {
             (rollout_state(rollout.state)) " "
-            span.muted { "release " } (release_link(&rollout.release)) " "
-            span.muted { "made " (age(now, rollout.created_at)) ", generation " (rollout.generation) }
+            span.muted { "· release " } (release_link(&rollout.release)) " "
+            span.muted { "· made " (age(now, rollout.created_at)) " · generation " (rollout.generation) " · as of " (time_of_day(now)) " UTC" }
             " " span.link-state #link-state {}
         }
         p.reason data-announce={ (rollout.id) " is " (rollout.state) ". " (rollout.reason) } { (rollout.reason) }
@@ -112,7 +114,6 @@ pub(crate) fn fragment(app: &App, gathered: &Gathered, now: Timestamp) -> Markup
             @if gathered.events.is_empty() { p.muted { "Nothing has happened yet." } }
             (event_log(&gathered.events, now))
         }
-        p.updated { "As of " (stamp(now, now)) }
     }
 }
 
@@ -130,7 +131,7 @@ fn bytes(gathered: &Gathered) -> Markup {
     let (sent, full) = (sum(|one| one.downloaded), sum(|one| one.full));
     html! {
         @if sent.0 > 0 {
-            p { "Loaded by the devices: " span.number.strong { (sent) } " instead of " span.number { (full) } ", "
+            p.bytes { "Loaded by the devices: " span.number.strong { (sent) } " instead of " span.number { (full) } ", "
                 span.number.strong { (PerMille::of(full.0.saturating_sub(sent.0), full.0)) } " saved." }
         }
     }

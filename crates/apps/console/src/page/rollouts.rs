@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::now::member_parts;
 use crate::failure::Failure;
-use crate::view::{Section, age, bar, empty, release_link, rollout_link, rollout_state, shell};
+use crate::view::{Section, age, bar, empty, legend, release_link, rollout_link, rollout_state, shell};
 use crate::{App, clock};
 
 /// Most rows: each costs a query for its devices.
@@ -34,20 +34,18 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Markup, Failure> {
                 caption.hidden { "Rollouts, the newest first" }
                 thead { tr {
                     th scope="col" { "Rollout" } th scope="col" { "State" } th scope="col" { "Release" } th scope="col" { "Phase" }
-                    th.wide scope="col" { "Devices" } th.number scope="col" { "Healthy" } th.number scope="col" { "Failed" }
+                    th.number scope="col" { "Devices" } th.wide scope="col" { "Of these" }
                     th scope="col" { "Made" } th scope="col" { "Why" }
                 } }
                 tbody {
                     @for (rollout, parts, devices) in &rows {
-                        @let [healthy, _, failed, _] = parts;
                         tr {
                             th scope="row" { (rollout_link(&rollout.id)) }
                             td data-label="State" { (rollout_state(rollout.state)) }
                             td data-label="Release" { (release_link(&rollout.release)) }
                             td.number data-label="Phase" { (rollout.phase.saturating_add(1)) " of " (rollout.phases.len()) }
-                            td.wide data-label="Devices" { (bar(parts)) }
-                            td.number data-label="Healthy" { (healthy.count) " of " (devices) }
-                            td.number data-label="Failed" { (failed.count) }
+                            td.number data-label="Devices" { (devices) }
+                            td.wide data-label="Of these" { (bar(parts)) (legend(parts)) }
                             td.nowrap data-label="Made" { (age(now, rollout.created_at)) }
                             td.reason data-label="Why" { (rollout.reason) }
                         }

@@ -85,7 +85,9 @@ fn table(shields: &[Shield], now: Timestamp) -> Markup {
 fn cut(text: &str) -> &str {
     let end = text.floor_char_boundary(RULES_BYTES_MAX);
     match text.get(..end) {
-        Some(start) if end < text.len() => start.rsplit_once('\n').map_or(start, |(whole_lines, _)| whole_lines),
+        Some(start) if end < text.len() => {
+            start.rsplit_once('\n').map_or(start, |(whole_lines, _)| whole_lines)
+        }
         Some(_) | None => text,
     }
 }

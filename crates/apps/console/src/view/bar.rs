@@ -24,8 +24,11 @@ impl Part {
 }
 
 fn told(parts: &[Part]) -> String {
-    let told: Vec<String> =
-        parts.iter().filter(|part| part.count > 0).map(|part| format!("{} {}", part.count, part.word)).collect();
+    let told: Vec<String> = parts
+        .iter()
+        .filter(|part| part.count > 0)
+        .map(|part| format!("{} {}", part.count, part.word))
+        .collect();
     if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
 }
 
@@ -66,7 +69,11 @@ mod tests {
 
     #[test]
     fn a_bar_is_full_and_says_its_numbers() {
-        let drawn = bar(&[Part::new(1, "good", "patched"), Part::new(0, "busy", "shielded"), Part::new(2, "bad", "exposed")]);
+        let drawn = bar(&[
+            Part::new(1, "good", "patched"),
+            Part::new(0, "busy", "shielded"),
+            Part::new(2, "bad", "exposed"),
+        ]);
         let drawn = drawn.into_string();
         assert!(drawn.contains("aria-label=\"1 patched, 2 exposed\""), "{drawn}");
         assert!(drawn.contains("x=\"333\" y=\"0\" width=\"667\""), "{drawn}");

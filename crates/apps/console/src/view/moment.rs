@@ -68,13 +68,17 @@ mod tests {
         assert_eq!(since(at.plus(Seconds(200)), at), "3 min ago");
         assert_eq!(since(at, at.plus(Seconds::days(3))), "in 3 d");
         assert_eq!(brief(Seconds::hours(47)), "47 h");
-        assert_eq!(full(Timestamp(i64::MAX)).is_empty(), false, "a moment beyond the calendar has a text too");
+        assert!(full(Timestamp(i64::MAX)).starts_with('@'), "beyond the calendar the number is shown");
     }
 
     #[test]
     fn a_deadline_that_has_passed_says_so() {
         let now = Timestamp(1_000_000_000);
-        assert!(deadline(now, Some(Timestamp(1_000_000_000 - 7_200_000))).into_string().contains("overdue by 2 h"));
+        assert!(
+            deadline(now, Some(Timestamp(1_000_000_000 - 7_200_000)))
+                .into_string()
+                .contains("overdue by 2 h")
+        );
         assert!(deadline(now, None).into_string().contains("no deadline"));
     }
 }

@@ -11,7 +11,7 @@ use super::moment::{age, day, time_of_day};
 use super::tone::{Tone, icon};
 
 /// Returns a text as part of a query (RFC 3986, section 2.3: only unreserved characters stand for themselves).
-pub(crate) fn encode(text: &str) -> String {
+fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

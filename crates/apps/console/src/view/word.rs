@@ -25,7 +25,9 @@ pub(crate) fn rollout_state(state: RolloutState) -> Markup {
 pub(crate) fn member_state(state: MemberState) -> Markup {
     let tone = match state {
         MemberState::Waiting | MemberState::Cancelled => Tone::Quiet,
-        MemberState::Offered | MemberState::Updating | MemberState::Installed | MemberState::Booted => Tone::Busy,
+        MemberState::Offered | MemberState::Updating | MemberState::Installed | MemberState::Booted => {
+            Tone::Busy
+        }
         MemberState::Healthy => Tone::Good,
         MemberState::RolledBack | MemberState::Failed => Tone::Bad,
         MemberState::Reverting | MemberState::Reverted => Tone::Care,
@@ -60,8 +62,7 @@ fn priority_tone(priority: Priority) -> Tone {
     match priority {
         Priority::Immediate => Tone::Bad,
         Priority::OutOfCycle => Tone::Care,
-        Priority::Scheduled => Tone::Busy,
-        Priority::Defer => Tone::Quiet,
+        Priority::Scheduled | Priority::Defer => Tone::Quiet,
     }
 }
 

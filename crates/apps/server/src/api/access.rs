@@ -90,8 +90,9 @@ async fn identify(context: &Shared, parts: &Parts, now: Timestamp) -> Answer<Cal
 }
 
 fn unknown(why: &str) -> Failure {
-    Failure::new(ProblemCode::NotAuthenticated, why)
-        .with_hint("send `Authorization: Bearer fwt_…`; the first token lies in admin.token in the data directory")
+    Failure::new(ProblemCode::NotAuthenticated, why).with_hint(
+        "send `Authorization: Bearer fwt_…`; the first token lies in admin.token in the data directory",
+    )
 }
 
 async fn token(context: &Shared, value: &HeaderValue, now: Timestamp) -> Answer<Caller> {

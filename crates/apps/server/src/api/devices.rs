@@ -39,7 +39,10 @@ async fn find(context: &Shared, id: &DeviceId) -> Answer<Device> {
 /// Returns a device.
 #[utoipa::path(get, path = "/api/v1/devices/{id}", tag = "devices", params(("id" = String, Path)),
     responses((status = 200, body = DeviceBody)))]
-pub(super) async fn get(State(context): State<Shared>, Named(id): Named<DeviceId>) -> Answer<Json<DeviceBody>> {
+pub(super) async fn get(
+    State(context): State<Shared>,
+    Named(id): Named<DeviceId>,
+) -> Answer<Json<DeviceBody>> {
     Ok(Json(DeviceBody::from(&find(&context, &id).await?)))
 }
 

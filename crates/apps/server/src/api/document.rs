@@ -3,9 +3,9 @@
 use serde_json::Value;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, PathItem, Ref};
+use utoipa::openapi::{OpenApi as Document, PathItem, Ref, RefOr};
 use utoipa::{Modify, OpenApi as _};
 use warden_wire::problem::{MEDIA_TYPE, Problem};
 
@@ -61,7 +61,8 @@ struct Common;
 impl Modify for Common {
     fn modify(&self, document: &mut Document) {
         if let Some(components) = document.components.as_mut() {
-            let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("fwt_<id>_<secret>").build();
+            let bearer =
+                HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("fwt_<id>_<secret>").build();
             components.add_security_scheme("token", SecurityScheme::Http(bearer));
             let cookie = ApiKey::Cookie(ApiKeyValue::new("__Host-fleetwarden"));
             components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
@@ -72,16 +73,39 @@ impl Modify for Common {
                 .build();
             components.responses.insert("Problem".to_owned(), problem.into());
         }
-        for operation in document.paths.paths.values_mut().flat_map(operations) {
-            let problem = Ref::from_response_name("Problem");
-            operation.responses.responses.insert("default".to_owned(), problem.into());
+        for (path, item) in &mut document.paths.paths {
+            for (method, operation) in operations(item) {
+                operation.responses.responses.iter_mut().for_each(describe);
+                let problem = Ref::from_response_name("Problem");
+                operation.responses.responses.insert("default".to_owned(), problem.into());
+                operation.operation_id = Some(operation_id(method, path));
+            }
         }
     }
 }
 
 /// The operations of a path, with the methods that this API uses.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.patch].into_iter().filter_map(Option::as_mut)
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [("get", &mut item.get), ("put", &mut item.put), ("post", &mut item.post), ("patch", &mut item.patch)]
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Gives an answer its description, where the handler has none: each must have one (OpenAPI 3.1 §4.8.17).
+fn describe((status, response): (&String, &mut RefOr<Response>)) {
+    if let RefOr::T(response) = response
+        && response.description.is_empty()
+    {
+        let words = if status == "201" { "made" } else { "the answer" };
+        words.clone_into(&mut response.description);
+    }
+}
+
+/// Names an operation after its method and path: `get_devices_id_events`. Handlers of several modules share a name, and the
+/// id of an operation is its own (OpenAPI 3.1 §4.8.10).
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.trim_start_matches("/api/").trim_start_matches("v1/").split(['/', '-', '.']);
+    words.fold(method.to_owned(), |id, word| format!("{id}_{}", word.trim_matches(['{', '}'])))
 }
 
 /// Returns the description of the API: OpenAPI 3.1 as JSON, the same for the same program.

@@ -56,3 +56,19 @@ fn message(received: Result<Event, BroadcastStreamRecvError>) -> sse::Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_client_is_told_how_much_it_has_missed() {
+        let lagged = message(Err(BroadcastStreamRecvError::Lagged(7)));
+        let messages = tokio_stream::once(Ok::<_, Infallible>(lagged));
+        let body = Sse::new(messages).into_response().into_body();
+        let bytes = axum::body::to_bytes(body, 1024).await.unwrap();
+        assert_eq!(bytes.as_ref(), b"event: lagged\ndata: {\"missed\":7}\n\n");
+    }
+}

@@ -99,7 +99,9 @@ impl<T: FromStr<Err: Display>, S: Send + Sync> FromRequestParts<S> for Named<T> 
 /// The two ids in the path of a request.
 pub(super) struct NamedTwo<A, B>(pub(super) A, pub(super) B);
 
-impl<A: FromStr<Err: Display>, B: FromStr<Err: Display>, S: Send + Sync> FromRequestParts<S> for NamedTwo<A, B> {
+impl<A: FromStr<Err: Display>, B: FromStr<Err: Display>, S: Send + Sync> FromRequestParts<S>
+    for NamedTwo<A, B>
+{
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
@@ -150,7 +152,8 @@ pub(super) struct Filtering {
 impl Filtering {
     /// Checks the filter and the request for a page.
     pub(super) fn request(&self, now: Timestamp) -> Answer<(Filter, PageRequest)> {
-        let page = PageRequest::parse(self.limit, self.after.as_deref()).map_err(|error| Failure::invalid(&error))?;
+        let page = PageRequest::parse(self.limit, self.after.as_deref())
+            .map_err(|error| Failure::invalid(&error))?;
         Ok((filter(self.filter.as_deref(), now)?, page))
     }
 }

@@ -37,7 +37,8 @@ pub(super) async fn shields(
     State(context): State<Shared>,
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<Items<ShieldBody>>> {
-    let page = cut(context.store.shields().await?, "shields", &paging.request()?, |shield| shield.id.as_str())?;
+    let page =
+        cut(context.store.shields().await?, "shields", &paging.request()?, |shield| shield.id.as_str())?;
     Ok(items(page, |shield| ShieldBody::from(&shield)))
 }
 

@@ -83,8 +83,11 @@ fn check_head(headers: &HeaderMap, limit: ByteCount) -> Answer<()> {
         // A form around the image would become part of it, and its digest that of nothing.
         Some(other) => {
             let other: String = other.chars().take(64).collect();
-            Err(Failure::new(ProblemCode::Invalid, format!("an image is application/octet-stream, not {other}"))
-                .with_hint("curl: -H 'Content-Type: application/octet-stream' --data-binary @IMAGE"))
+            Err(Failure::new(
+                ProblemCode::Invalid,
+                format!("an image is application/octet-stream, not {other}"),
+            )
+            .with_hint("curl: -H 'Content-Type: application/octet-stream' --data-binary @IMAGE"))
         }
     }
 }
@@ -95,11 +98,15 @@ async fn receive(body: Body, limit: ByteCount, pieces: mpsc::Sender<Piece>) -> A
     loop {
         let next = tokio::time::timeout(SILENCE_MAX, stream.next()).await;
         let next = next.map_err(|_| {
-            Failure::new(ProblemCode::Invalid, format!("nothing came for {} s in the middle of the image", SILENCE_MAX.as_secs()))
-                .with_hint("send the image again")
+            Failure::new(
+                ProblemCode::Invalid,
+                format!("nothing came for {} s in the middle of the image", SILENCE_MAX.as_secs()),
+            )
+            .with_hint("send the image again")
         })?;
         let Some(piece) = next else { break };
-        let bytes = piece.map_err(|error| Failure::new(ProblemCode::Invalid, format!("the body broke off: {error}")))?;
+        let bytes = piece
+            .map_err(|error| Failure::new(ProblemCode::Invalid, format!("the body broke off: {error}")))?;
         size = size.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if size > limit.0 {
             return Err(too_large(limit));
@@ -139,5 +146,19 @@ fn not_written(error: &ArtifactError) -> Failure {
         ArtifactError::Unknown { .. } | ArtifactError::DamagedHashes { .. } | ArtifactError::Io { .. } => {
             Failure::internal("write the image", error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use warden_store::ArtifactError;
+
+    use super::not_written;
+
+    #[test]
+    fn a_full_disk_is_said_to_be_one() {
+        let problem = not_written(&ArtifactError::StorageFull { path: "/data".into() }).0;
+        assert_eq!((problem.status, problem.code()), (507, "no-space"));
+        assert!(problem.hint.is_some_and(|hint| hint.contains("free space")));
     }
 }

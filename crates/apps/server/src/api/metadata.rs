@@ -53,7 +53,8 @@ pub(super) async fn draft(State(context): State<Shared>) -> Answer<Json<TargetsT
     for release in releases.iter().filter(|release| release.state == ReleaseState::Proven) {
         let product = context.store.product(&release.product).await?;
         let product = product.ok_or_else(|| Failure::not_found("product", &release.product))?;
-        let size = context.store.firmware(&release.image).await?.map_or(ByteCount(0), |firmware| firmware.size);
+        let firmware = context.store.firmware(&release.image).await?;
+        let size = firmware.ok_or_else(|| Failure::not_found("firmware", &release.image))?.size;
         let patches = context.store.patches_to(&release.image).await?;
         let new = std::iter::once(image(release, &product, size))
             .chain(patches.iter().map(|known| patch(release, &product, known)));
@@ -165,7 +166,10 @@ fn set_free(releases: Vec<Release>, listing: &Listing) -> Vec<Release> {
         .filter(|release| release.state == ReleaseState::Proven && is_listed(release))
         .map(|release| Release {
             state: ReleaseState::Signed,
-            reason: format!("targets metadata version {} lists it, signed with the offline key", listing.version),
+            reason: format!(
+                "targets metadata version {} lists it, signed with the offline key",
+                listing.version
+            ),
             ..release
         })
         .collect();
@@ -179,15 +183,19 @@ fn refused(error: &PublishError) -> Failure {
             Failure::conflict(format!("version {got} is offered, but version {have} is published already"))
                 .with_hint("fetch /api/v1/metadata/draft again and sign that version")
         }
-        PublishError::Trust(trust) => Failure::new(ProblemCode::Invalid, chain(trust))
-            .with_hint("sign what /api/v1/metadata/draft holds, with the keys that the root lists for targets"),
-        PublishError::NoRoot(_) => Failure::conflict(error.to_string())
-            .with_hint("run `fleetwarden setup`, which makes the root metadata, on the server's data directory"),
+        PublishError::Trust(trust) => Failure::new(ProblemCode::Invalid, chain(trust)).with_hint(
+            "sign what /api/v1/metadata/draft holds, with the keys that the root lists for targets",
+        ),
+        PublishError::NoRoot(_) => Failure::conflict(error.to_string()).with_hint(
+            "run `fleetwarden setup`, which makes the root metadata, on the server's data directory",
+        ),
         PublishError::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             Failure::new(ProblemCode::NoSpace, "the metadata does not fit on the server's disk")
                 .with_hint("free space on the disk of the data directory, then try again")
         }
-        PublishError::File { .. } | PublishError::Write(_) => Failure::internal("publish the metadata", error),
+        PublishError::File { .. } | PublishError::Write(_) => {
+            Failure::internal("publish the metadata", error)
+        }
     }
 }
 

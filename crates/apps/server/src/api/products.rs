@@ -30,7 +30,8 @@ pub(super) async fn list(
     State(context): State<Shared>,
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<Items<ProductBody>>> {
-    let page = cut(context.store.products().await?, "products", &paging.request()?, |product| product.id.as_str())?;
+    let page =
+        cut(context.store.products().await?, "products", &paging.request()?, |product| product.id.as_str())?;
     Ok(items(page, |product| ProductBody::from(&product)))
 }
 
@@ -74,7 +75,8 @@ pub(super) async fn put(
 
 fn describe(product: &Product) -> String {
     let boards: Vec<&str> = product.boards.iter().map(HardwareId::as_str).collect();
-    let support = product.support_ends.map_or_else(|| "supported".to_owned(), |end| format!("supported until {end}"));
+    let support =
+        product.support_ends.map_or_else(|| "supported".to_owned(), |end| format!("supported until {end}"));
     format!("boards {}, exposure {}, {support}", boards.join(" "), product.exposure)
 }
 
@@ -87,7 +89,10 @@ fn read(id: &ProductId, wish: &ProductBody) -> Answer<Product> {
         return Err(invalid(format!("name: 1 to {NAME_CHARS_MAX} characters are allowed")));
     }
     if !(1..=BOARDS_MAX).contains(&wish.boards.len()) {
-        return Err(invalid(format!("boards: 1 to {BOARDS_MAX} are allowed, {} are named", wish.boards.len())));
+        return Err(invalid(format!(
+            "boards: 1 to {BOARDS_MAX} are allowed, {} are named",
+            wish.boards.len()
+        )));
     }
     let boards: Result<BTreeSet<HardwareId>, _> = wish.boards.iter().map(|board| board.parse()).collect();
     let support_ends: Result<Option<Timestamp>, _> = wish.support_ends.as_deref().map(str::parse).transpose();

@@ -29,7 +29,8 @@ pub(super) async fn list(
     State(context): State<Shared>,
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<Items<ReleaseBody>>> {
-    let page = cut(context.store.releases().await?, "releases", &paging.request()?, |release| release.id.as_str())?;
+    let page =
+        cut(context.store.releases().await?, "releases", &paging.request()?, |release| release.id.as_str())?;
     let next = page.next.map(|cursor| cursor.to_string());
     let mut items = Vec::new();
     for release in &page.items {
@@ -45,7 +46,10 @@ async fn find(context: &Shared, id: &ReleaseId) -> Answer<Release> {
 /// Returns a release, with its patches and what the lab has seen.
 #[utoipa::path(get, path = "/api/v1/releases/{id}", tag = "releases", params(("id" = String, Path)),
     responses((status = 200, body = ReleaseBody)))]
-pub(super) async fn get(State(context): State<Shared>, Named(id): Named<ReleaseId>) -> Answer<Json<ReleaseBody>> {
+pub(super) async fn get(
+    State(context): State<Shared>,
+    Named(id): Named<ReleaseId>,
+) -> Answer<Json<ReleaseBody>> {
     let release = find(&context, &id).await?;
     Ok(Json(body(&context, &release).await?))
 }
@@ -128,10 +132,12 @@ async fn wanted(context: &Shared, wish: &ReleaseRequest) -> Answer<Wanted> {
     let version: Version = wish.version.parse().map_err(|error| invalid(format!("version: {error}")))?;
     let image: Sha256Digest = wish.image.parse().map_err(|error| invalid(format!("image: {error}")))?;
     let id = ReleaseId::new(format!("{product}-{version}")).map_err(|error| {
-        invalid(format!("version: {error}")).with_hint("a release is named <product>-<version>; shorten the version")
+        invalid(format!("version: {error}"))
+            .with_hint("a release is named <product>-<version>; shorten the version")
     })?;
     let product = context.store.product(&product).await?.ok_or_else(|| {
-        Failure::not_found("product", &product).with_hint(format!("make it first: PUT /api/v1/products/{product}"))
+        Failure::not_found("product", &product)
+            .with_hint(format!("make it first: PUT /api/v1/products/{product}"))
     })?;
     let size = match context.artifacts.open_read(&image) {
         Ok((_, size)) => size,

@@ -24,7 +24,8 @@ pub(in crate::api) async fn list(
     State(context): State<Shared>,
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<Items<RolloutBody>>> {
-    let page = cut(context.store.rollouts().await?, "rollouts", &paging.request()?, |rollout| rollout.id.as_str())?;
+    let page =
+        cut(context.store.rollouts().await?, "rollouts", &paging.request()?, |rollout| rollout.id.as_str())?;
     let next = page.next.map(|cursor| cursor.to_string());
     let mut items = Vec::new();
     for rollout in &page.items {
@@ -108,7 +109,10 @@ fn without_members(rollout: &Rollout, members: &[Member]) -> RolloutBody {
             error_per_mille: phase.error_threshold.get(),
             soak_seconds: phase.soak.0,
         };
-        members.iter().filter(|member| member.phase == index).for_each(|member| count(&mut body, member.state));
+        members
+            .iter()
+            .filter(|member| member.phase == index)
+            .for_each(|member| count(&mut body, member.state));
         body
     });
     RolloutBody {

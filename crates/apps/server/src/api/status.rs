@@ -24,7 +24,8 @@ pub(super) async fn get(State(context): State<Shared>) -> Answer<Json<StatusBody
     let now = now();
     // A device that missed three polls is not there.
     let silent_after = context.config.poll.0.saturating_mul(3);
-    let since = Timestamp(now.0.saturating_sub(i64::try_from(silent_after.saturating_mul(1000)).unwrap_or(i64::MAX)));
+    let since =
+        Timestamp(now.0.saturating_sub(i64::try_from(silent_after.saturating_mul(1000)).unwrap_or(i64::MAX)));
     let counts = context.store.counts(since).await?;
     let attention = attention(&context, &counts, now).await?;
     let advisories = context.store.advisories().await?.len();
@@ -52,7 +53,8 @@ fn devices(count: u64, verb_one: &str, verb_many: &str) -> String {
 async fn attention(context: &Shared, counts: &Counts, now: Timestamp) -> Result<Vec<String>, StoreError> {
     let mut sentences = Vec::new();
     if let Some(open @ 1..) = counts.open_cases.get(&Priority::Immediate).copied() {
-        sentences.push(format!("Immediate cases on exposed devices: {open}; close each of them within 72 h."));
+        sentences
+            .push(format!("Immediate cases on exposed devices: {open}; close each of them within 72 h."));
     }
     for rollout in context.store.rollouts().await? {
         match rollout.state {
@@ -61,7 +63,10 @@ async fn attention(context: &Shared, counts: &Counts, now: Timestamp) -> Result<
                 rollout.id, rollout.reason
             )),
             RolloutState::Paused => {
-                sentences.push(format!("Rollout {} is paused; resume it or roll it back. {}", rollout.id, rollout.reason));
+                sentences.push(format!(
+                    "Rollout {} is paused; resume it or roll it back. {}",
+                    rollout.id, rollout.reason
+                ));
             }
             RolloutState::Draft => sentences.push(format!("Rollout {} is a draft; start it.", rollout.id)),
             RolloutState::Running
@@ -74,7 +79,8 @@ async fn attention(context: &Shared, counts: &Counts, now: Timestamp) -> Result<
     let turned_back = in_state(counts, UpdateState::RolledBack);
     if turned_back > 0 {
         let who = devices(turned_back, "has", "have");
-        sentences.push(format!("{who} turned back from the last update; the timeline of each tells the cause."));
+        sentences
+            .push(format!("{who} turned back from the last update; the timeline of each tells the cause."));
     }
     let failed = in_state(counts, UpdateState::Failed);
     if failed > 0 {
@@ -84,7 +90,10 @@ async fn attention(context: &Shared, counts: &Counts, now: Timestamp) -> Result<
     let shields = context.store.shields().await?;
     let refused = shields.iter().filter(|shield| shield.state == ShieldState::Refused);
     sentences.extend(refused.map(|shield| {
-        format!("The shield of {} was refused by nft; its events say why, and the device is exposed.", shield.device)
+        format!(
+            "The shield of {} was refused by nft; its events say why, and the device is exposed.",
+            shield.device
+        )
     }));
     if let Some(listing) = context.repository.listing()
         && listing.expires <= now.plus(SIGN_AGAIN_BEFORE)

@@ -13,13 +13,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use warden_model::ActionId;
+use warden_model::case::Priority;
 use warden_model::rollout::Order;
+use warden_model::{ActionId, Timestamp};
 use warden_store::{DirectiveState, StoredDirective, Write};
 use warden_wire::ddi::{
     ATTRIBUTE_CHARS_MAX, ATTRIBUTES_MAX, Artifact, Base, CancelAction, CancelBase, Chunk, Config, ConfigData,
     ConfigMode, DdiError, Deployment, DeploymentBase, Feedback, Handling, Hashes, LINK_ARTIFACTS,
-    LINK_METADATA, LINK_STATE, Link, META_GENERATION, META_IMAGE, META_ORDER, Metadata, Polling,
+    LINK_METADATA, LINK_STATE, Link, META_GENERATION, META_IMAGE, META_ORDER, Metadata, Polling, Window,
 };
 
 use super::identify::Asking;
@@ -102,9 +103,15 @@ pub(super) async fn base(
     if let Some(open) = open {
         let action = open.directive.action;
         match open.state {
-            // The number behind `c` changes with the order, so that clients with an ETag notice (hawkBit does so).
+            // The number behind `c` changes with the order and with its window, so that clients that compare notice
+            // (hawkBit does so).
             DirectiveState::Open => {
-                let href = format!("deploymentBase/{action}?c={}", open.directive.generation);
+                let window = match window_of(&context, &open, &asking, crate::clock::now()).await {
+                    Ok(window) => window,
+                    Err(cause) => return broken(&cause),
+                };
+                let mark = if window == Some(Window::Unavailable) { "1" } else { "" };
+                let href = format!("deploymentBase/{action}?c={}{mark}", open.directive.generation);
                 links.insert("deploymentBase".to_owned(), link(&href));
             }
             DirectiveState::Cancelling => {
@@ -175,12 +182,17 @@ pub(super) async fn deployment_base(
         return not_found();
     }
     let url = own_url(&context, &headers, &tenant, &device);
+    let window = match window_of(&context, &own, &asking, crate::clock::now()).await {
+        Ok(window) => window,
+        Err(cause) => return broken(&cause),
+    };
     match chunk(&context, &own, &url).await {
         Ok(chunk) => {
             let deployment = Deployment {
                 download: Handling::Forced,
-                update: Handling::Forced,
-                maintenance_window: None,
+                // A closed window lets the device load, and keeps it from installing (hawkBit has it so).
+                update: if window == Some(Window::Unavailable) { Handling::Skip } else { Handling::Forced },
+                maintenance_window: window,
                 chunks: vec![chunk],
             };
             answer(&headers, &DeploymentBase { id: own.directive.action.to_string(), deployment })
@@ -204,6 +216,25 @@ pub(super) async fn artifacts(
         Ok(chunk) => answer(&headers, &chunk.artifacts),
         Err(refusal) => refusal,
     }
+}
+
+/// Says whether the window of an order's rollout is open; nothing when there is none. The way back waits for no window,
+/// and neither does a device with an immediate case.
+async fn window_of(
+    context: &Shared,
+    own: &StoredDirective,
+    asking: &Asking,
+    now: Timestamp,
+) -> Result<Option<Window>, warden_store::StoreError> {
+    let rollout = context.store.rollout(&own.directive.rollout).await?;
+    let Some(window) = rollout.and_then(|rollout| rollout.window) else { return Ok(None) };
+    if own.directive.order != Order::Install || window.opens_after(now).is_none() {
+        return Ok(Some(Window::Available));
+    }
+    let cases = context.store.cases_of_device(&asking.device.id).await?;
+    let is_urgent =
+        cases.iter().any(|case| case.protected.is_none() && case.decision.priority == Priority::Immediate);
+    Ok(Some(if is_urgent { Window::Available } else { Window::Unavailable }))
 }
 
 async fn chunk(context: &Shared, own: &StoredDirective, url: &str) -> Result<Chunk, Response> {

@@ -184,10 +184,7 @@ impl Story {
             ids.push(rollout.id);
         }
         self.cut_power()?;
-        for id in &ids {
-            self.follow(id)?;
-        }
-        Ok(())
+        self.follow(&ids)
     }
 
     /// Kills one device in the middle of writing its slot, and gives it its power back.
@@ -203,28 +200,36 @@ impl Story {
         Ok(())
     }
 
-    /// Tells a rollout's events as they come, until it ends.
-    fn follow(&self, id: &str) -> Result<()> {
-        let mut told = 0;
-        wait_for(&format!("the rollout {id} to end"), Duration::from_mins(3), || {
-            let page = self.server.api.get(&format!("/api/v1/rollouts/{id}/events?limit=500"))?;
-            let events = page.get("items").and_then(|items| items.as_array()).cloned().unwrap_or_default();
-            // The newest first: tell what is new in the order in which it happened.
-            let fresh = events.len().saturating_sub(told);
-            for event in events.iter().take(fresh).rev() {
-                let text = |key: &str| event.get(key).and_then(|value| value.as_str()).unwrap_or_default();
-                let device = text("device");
-                let who = if device.is_empty() { id } else { device };
-                self.talk.say(&format!("{who}: {} – {}", text("what"), text("reason")));
+    /// Tells the rollouts' events as they come, until all have ended.
+    fn follow(&self, ids: &[String]) -> Result<()> {
+        let mut told: Vec<usize> = vec![0; ids.len()];
+        wait_for("the rollouts to end", Duration::from_mins(3), || {
+            let mut running = 0;
+            for (id, told) in ids.iter().zip(&mut told) {
+                *told = self.tell_events(id, *told)?;
+                let rollout = self.server.api.rollout(id)?;
+                match rollout.state.as_str() {
+                    "finished" => {}
+                    "halted" => bail!("the rollout {id} halted: {}", rollout.reason),
+                    _ => running += 1,
+                }
             }
-            told = events.len();
-            let rollout = self.server.api.rollout(id)?;
-            match rollout.state.as_str() {
-                "finished" => Ok(Some(())),
-                "halted" => bail!("the rollout {id} halted: {}", rollout.reason),
-                _ => Ok(None),
-            }
+            Ok((running == 0).then_some(()))
         })
+    }
+
+    /// Tells the events of a rollout behind the first `told`; returns how many there are.
+    fn tell_events(&self, id: &str, told: usize) -> Result<usize> {
+        let page = self.server.api.get(&format!("/api/v1/rollouts/{id}/events?limit=500"))?;
+        let events = page.get("items").and_then(|items| items.as_array()).cloned().unwrap_or_default();
+        // The newest come first: tell what is new in the order in which it happened.
+        for event in events.iter().take(events.len().saturating_sub(told)).rev() {
+            let text = |key: &str| event.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+            let device = text("device");
+            let who = if device.is_empty() { id } else { device };
+            self.talk.say(&format!("{who}: {} – {}", text("what"), text("reason")));
+        }
+        Ok(events.len())
     }
 
     pub(super) fn strange_traffic(&mut self) -> Result<()> {
@@ -251,7 +256,7 @@ impl Story {
         if let Some(protected) = advisory.protected {
             self.talk.chapter(&format!(
                 "Time to protected: {} ({} patched, {} shielded)",
-                Seconds(protected.elapsed_seconds),
+                super::span_text(Seconds(protected.elapsed_seconds)),
                 protected.patched,
                 protected.shielded
             ));

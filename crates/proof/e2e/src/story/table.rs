@@ -18,8 +18,10 @@ pub struct Row {
     pub version: String,
     /// How it was protected.
     pub protected_by: String,
-    /// How long after the advisory was known.
+    /// How long after the advisory was known it was protected for the first time.
     pub after: Option<Seconds>,
+    /// How long after the advisory was known it ran the fix, by its own report.
+    pub fixed_after: Option<Seconds>,
     /// What the update cost to download, and what the full image would have cost.
     pub bytes: Option<(ByteCount, ByteCount)>,
     /// What should have happened, where it did not.
@@ -76,6 +78,7 @@ fn row(
         version,
         protected_by,
         after: at.zip(known_at).map(|(at, known)| at.since(known)),
+        fixed_after: healthy_at(member).zip(known_at).map(|(at, known)| at.since(known)),
         bytes: member
             .filter(|member| member.full_bytes > 0)
             .map(|member| (ByteCount(member.downloaded_bytes), ByteCount(member.full_bytes))),
@@ -83,22 +86,36 @@ fn row(
     }
 }
 
+fn healthy_at(member: Option<&MemberBody>) -> Option<Timestamp> {
+    member.filter(|member| member.state == "healthy")?.since.parse().ok()
+}
+
+/// Shows a span; what is below a second is said so.
+pub fn span_text(span: Seconds) -> String {
+    if span == Seconds(0) { "< 1 s".to_owned() } else { span.to_string() }
+}
+
 /// Returns the table as text, and whether every device ended as it should.
 pub fn verdict(rows: &[Row]) -> (String, bool) {
     let mut lines = vec![format!(
-        "{:<14} {:<13} {:<5} {:<10} {:>8}  {}",
-        "device", "priority", "runs", "protected", "after", "bytes loaded (full image, saved)"
+        "{:<14} {:<13} {:<5} {:<10} {:>9} {:>9}  {}",
+        "device", "priority", "runs", "protected", "after", "fix after", "bytes loaded (full image, saved)"
     )];
+    let shown = |span: Option<Seconds>| span.map_or_else(|| "-".to_owned(), span_text);
     for row in rows {
-        let after = row.after.map_or_else(|| "-".to_owned(), |after| after.to_string());
         let bytes = row.bytes.map_or_else(
             || "-".to_owned(),
             |(loaded, full)| format!("{loaded} ({full}, {})", ByteCount(full.0.saturating_sub(loaded.0))),
         );
         let complaint = row.complaint.as_ref().map_or_else(String::new, |text| format!("  ✗ {text}"));
         lines.push(format!(
-            "{:<14} {:<13} {:<5} {:<10} {after:>8}  {bytes}{complaint}",
-            row.device, row.priority, row.version, row.protected_by
+            "{:<14} {:<13} {:<5} {:<10} {:>9} {:>9}  {bytes}{complaint}",
+            row.device,
+            row.priority,
+            row.version,
+            row.protected_by,
+            shown(row.after),
+            shown(row.fixed_after),
         ));
     }
     (lines.join("\n"), !rows.is_empty() && rows.iter().all(|row| row.complaint.is_none()))

@@ -39,7 +39,12 @@ impl World {
         let slot = view.running;
         match view.trial {
             Trial::Armed { tries_left } => {
-                let what = format!("boots {version} from slot {slot} on trial, {tries_left} more tries");
+                let more = match tries_left {
+                    0 => "its last try".to_owned(),
+                    1 => "with one more try".to_owned(),
+                    more => format!("with {more} more tries"),
+                };
+                let what = format!("boots {version} from slot {slot} on trial, {more}");
                 self.log.world(self.now, id, what);
             }
             Trial::Exhausted if !exhausted_before => {
@@ -100,7 +105,7 @@ impl World {
                     device.flash.damage(writes.place);
                     what.push_str(", and a piece that counted as written is torn");
                 }
-            } else if self.chance.draw() % 2 == 0 {
+            } else if self.chance.draw().is_multiple_of(2) {
                 // A save to flash is atomic: it has happened, or it has not.
                 device.apply(&busy.output);
             }

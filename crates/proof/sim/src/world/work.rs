@@ -151,7 +151,8 @@ impl World {
                     device.flash.grow(writes.place, writes.to);
                     Input::Written
                 } else {
-                    let detail = "the staged patch is not what was signed, or does not fit its base".to_owned();
+                    let detail =
+                        "the staged patch is not what was signed, or does not fit its base".to_owned();
                     Input::WriteFailed { failure: WriteFailure::Patch, detail }
                 };
                 self.feed(id, input);
@@ -163,9 +164,8 @@ impl World {
             Output::VerifySlot { slot, image, size } => {
                 device.flash.clear_staging();
                 let content = device.flash.slot(*slot);
-                let right = content.is_some_and(|content| {
-                    content.complete() == Some(*image) && content.size == size.0
-                });
+                let right = content
+                    .is_some_and(|content| content.complete() == Some(*image) && content.size == size.0);
                 let verification = if right { Verification::Matches } else { Verification::Differs };
                 self.feed(id, Input::SlotVerified(verification));
             }

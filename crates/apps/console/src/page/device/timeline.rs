@@ -54,7 +54,7 @@ pub(super) async fn timeline(
 ) -> Result<Markup, Failure> {
     let request = PageRequest::parse(Some(EVENTS_SHOWN), query.after.as_deref())?;
     let page = app.store().events(&EventScope::Device(device.id.clone()), &request).await?;
-    let oldest = page.items.last().filter(|_| page.next.is_some()).map(|event| event.at);
+    let oldest = page.items.iter().map(|event| event.at).min().filter(|_| page.next.is_some());
     let mut entries: Vec<Entry> = page
         .items
         .into_iter()
@@ -114,16 +114,15 @@ fn draw(
     query: &TimelineQuery,
     now: Timestamp,
 ) -> Markup {
-    let mut last_day = String::new();
     html! {
         section aria-labelledby="timeline" {
             h2 #timeline { "Timeline" }
             @if entries.is_empty() { p.muted { "Nothing has happened yet." } }
             ol.timeline {
-                @for entry in entries {
+                @for (place, entry) in entries.iter().enumerate() {
                     @let today = day(entry.at);
-                    @if today != last_day { li.day { (today) " UTC" } }
-                    @let _ = { last_day = today; };
+                    @let newer = place.checked_sub(1).and_then(|before| entries.get(before));
+                    @if newer.is_none_or(|newer| day(newer.at) != today) { li.day { (today) " UTC" } }
                     li class={ "stage-" (entry.stage) } {
                         span.when { (time_of_day(entry.at)) " " span.muted { (age(now, entry.at)) } }
                         span.stage { (entry.stage) }

@@ -54,7 +54,9 @@ fn of_rollout(rollout: &Rollout) -> Option<Need> {
             (Tone::Bad, "has halted", "Look at the failures; then resume it, or roll it back.", "resume")
         }
         RolloutState::Paused => (Tone::Care, "is paused", "Resume it when you are ready.", "resume"),
-        RolloutState::Draft => (Tone::Care, "waits for its start", "Look at the plan, and start it.", "start"),
+        RolloutState::Draft => {
+            (Tone::Care, "waits for its start", "Look at the plan, and start it.", "start")
+        }
         RolloutState::Running
         | RolloutState::RollingBack
         | RolloutState::RolledBack
@@ -149,7 +151,10 @@ async fn of_cases(app: &App, now: Timestamp) -> Result<Vec<Need>, Failure> {
                     || "without a deadline".to_owned(),
                     |at| format!("due in {}", brief(at.since(now))),
                 );
-                format!("Most urgent: {} on {}, {}, {left}.", case.finding.advisory, case.device, case.decision.priority)
+                format!(
+                    "Most urgent: {} on {}, {}, {left}.",
+                    case.finding.advisory, case.device, case.decision.priority
+                )
             }),
             href: href("/devices", CRITICAL),
             next: "Follow the next step that the advisory names.".to_owned(),
@@ -170,7 +175,10 @@ async fn of_shields(app: &App) -> Result<Option<Need>, Failure> {
     let number = refused.count().saturating_add(1);
     Ok(Some(Need {
         tone: Tone::Bad,
-        title: format!("{} refused", if number == 1 { "1 shield was".to_owned() } else { format!("{number} shields were") }),
+        title: format!(
+            "{} refused",
+            if number == 1 { "1 shield was".to_owned() } else { format!("{number} shields were") }
+        ),
         detail: format!("{} stands without the protection that was planned for it.", first.device),
         href: "/shields".to_owned(),
         next: "See why the rules were refused.".to_owned(),

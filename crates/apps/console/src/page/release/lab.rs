@@ -38,7 +38,9 @@ fn why_none(state: ReleaseState) -> &'static str {
         ReleaseState::Uploaded | ReleaseState::Analysed | ReleaseState::Built => {
             "No scenario has run yet: the lab comes after the patches."
         }
-        ReleaseState::Proven | ReleaseState::Signed => "No scenario had to run: no device runs an older version.",
+        ReleaseState::Proven | ReleaseState::Signed => {
+            "No scenario had to run: no device runs an older version."
+        }
         ReleaseState::Rejected | ReleaseState::Withdrawn => "No scenario has run.",
     }
 }

@@ -19,11 +19,36 @@ struct Action {
 }
 
 const ACTIONS: [Action; 5] = [
-    Action { command: Command::Start, word: "start", label: "Start", meaning: "the first phase gets its orders" },
-    Action { command: Command::Resume, word: "resume", label: "Resume", meaning: "go on; failures so far are accepted" },
-    Action { command: Command::Pause, word: "pause", label: "Pause", meaning: "nothing new is offered; devices at work go on" },
-    Action { command: Command::Halt, word: "halt", label: "Halt", meaning: "something is wrong; nothing new is offered" },
-    Action { command: Command::RollBack, word: "roll-back", label: "Roll back", meaning: "every device returns to what it ran before" },
+    Action {
+        command: Command::Start,
+        word: "start",
+        label: "Start",
+        meaning: "the first phase gets its orders",
+    },
+    Action {
+        command: Command::Resume,
+        word: "resume",
+        label: "Resume",
+        meaning: "go on; failures so far are accepted",
+    },
+    Action {
+        command: Command::Pause,
+        word: "pause",
+        label: "Pause",
+        meaning: "nothing new is offered; devices at work go on",
+    },
+    Action {
+        command: Command::Halt,
+        word: "halt",
+        label: "Halt",
+        meaning: "something is wrong; nothing new is offered",
+    },
+    Action {
+        command: Command::RollBack,
+        word: "roll-back",
+        label: "Roll back",
+        meaning: "every device returns to what it ran before",
+    },
 ];
 
 /// Draws what may be done now.
@@ -36,7 +61,7 @@ pub(super) fn actions(rollout: &Rollout, now: Timestamp) -> Markup {
             @if fitting.is_empty() { p.muted { "Nothing is to be done here: it " @if rollout.state == warden_model::rollout::RolloutState::RollingBack { "runs to its end." } @else { "is over." } } }
             @for action in &fitting {
                 button #{ "do-" (action.word) } type="button" title=(action.meaning)
-                    class=(if action.command == Command::RollBack { "danger" } else { "plain" })
+                    class=[(action.command == Command::RollBack).then_some("danger")]
                     data-command={ "/api/v1/rollouts/" (rollout.id) "/" (action.word) }
                     data-confirm=[(action.command == Command::RollBack).then_some("roll-back-dialog")] { (action.label) }
             }

@@ -2,6 +2,8 @@
 //!
 //! In: a situation. Out: one card a phase, with a bar and the numbers that decide.
 
+use std::cmp::Ordering;
+
 use maud::{Markup, html};
 use warden_model::Timestamp;
 use warden_model::rollout::{Phase, PhaseSize, Rollout, RolloutState};
@@ -49,13 +51,15 @@ fn size(phase: &Phase) -> String {
 fn standing(rollout: &Rollout, index: usize, now: Timestamp) -> (Tone, String) {
     let is_soaking = || rollout.good_since.zip(rollout.phases.get(index));
     match (index.cmp(&rollout.phase), rollout.state) {
-        (_, RolloutState::Finished) | (std::cmp::Ordering::Less, RolloutState::Running) => (Tone::Good, "done".to_owned()),
+        (_, RolloutState::Finished)
+        | (Ordering::Less, RolloutState::Running | RolloutState::Paused | RolloutState::Halted) => {
+            (Tone::Good, "done".to_owned())
+        }
         (_, RolloutState::RollingBack | RolloutState::RolledBack) => (Tone::Care, rollout.state.to_string()),
-        (_, RolloutState::Draft) | (std::cmp::Ordering::Greater, _) => (Tone::Quiet, "waits".to_owned()),
-        (std::cmp::Ordering::Less, RolloutState::Paused | RolloutState::Halted) => (Tone::Good, "done".to_owned()),
-        (std::cmp::Ordering::Equal, RolloutState::Paused) => (Tone::Care, "paused".to_owned()),
-        (std::cmp::Ordering::Equal, RolloutState::Halted) => (Tone::Bad, "halted".to_owned()),
-        (std::cmp::Ordering::Equal, RolloutState::Running) => match is_soaking() {
+        (_, RolloutState::Draft) | (Ordering::Greater, _) => (Tone::Quiet, "waits".to_owned()),
+        (Ordering::Equal, RolloutState::Paused) => (Tone::Care, "paused".to_owned()),
+        (Ordering::Equal, RolloutState::Halted) => (Tone::Bad, "halted".to_owned()),
+        (Ordering::Equal, RolloutState::Running) => match is_soaking() {
             Some((since, phase)) => {
                 let left = since.plus(phase.soak).since(now);
                 (Tone::Busy, format!("soaking, {} left", brief(left)))

@@ -74,11 +74,17 @@ pub(in crate::api) async fn roll_back(
     give(&context, &caller, &id, Command::RollBack).await
 }
 
-async fn give(context: &Shared, caller: &Caller, id: &RolloutId, order: Command) -> Answer<Json<RolloutBody>> {
+async fn give(
+    context: &Shared,
+    caller: &Caller,
+    id: &RolloutId,
+    order: Command,
+) -> Answer<Json<RolloutBody>> {
     let now = now();
     let _deciding = context.deciding.lock().await;
     let mut rollout = find(context, id).await?;
-    let commanded = command(&mut rollout, order, &caller.to_string(), now).map_err(|refusal| refused(&refusal))?;
+    let commanded =
+        command(&mut rollout, order, &caller.to_string(), now).map_err(|refusal| refused(&refusal))?;
     // A draft or a rollout that was over gives orders again from now on.
     if matches!(commanded.from, RolloutState::Draft | RolloutState::Finished) {
         take_devices(context, &mut rollout).await?;
@@ -108,7 +114,9 @@ async fn take_devices(context: &Shared, rollout: &mut Rollout) -> Answer<()> {
     for member in context.store.members(&rollout.id).await? {
         if let Some(other) = busy.get(&member.device) {
             let detail = format!("rollout {other} has {} by now, and is not over", member.device);
-            return Err(Failure::conflict(detail).with_hint(format!("wait until {other} is over, or roll it back")));
+            return Err(
+                Failure::conflict(detail).with_hint(format!("wait until {other} is over, or roll it back"))
+            );
         }
         if let Some(device) = context.store.device(&member.device).await? {
             rollout.generation = rollout.generation.max(device.generation);

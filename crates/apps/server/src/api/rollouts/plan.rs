@@ -11,8 +11,8 @@ use warden_model::product::Product;
 use warden_model::release::{Release, ReleaseState};
 use warden_model::{ByteCount, DeviceId, Generation, ReleaseId, RolloutId, Sha256Digest, Stage, Timestamp};
 use warden_rollout::{
-    Assignment, Candidate, Compatible, LeftOut, Opening, Policy, assign, compatibility, lint, open, parse_phases,
-    parse_window,
+    Assignment, Candidate, Compatible, LeftOut, Opening, Policy, assign, compatibility, lint, open,
+    parse_phases, parse_window,
 };
 use warden_store::{StoreError, Write};
 use warden_wire::page::PageRequest;
@@ -90,7 +90,10 @@ fn check_signed(release: &Release) -> Answer<()> {
         ReleaseState::Rejected => "upload a release that passes; the reason says what was wrong",
         ReleaseState::Withdrawn => "make a new release",
     };
-    let detail = format!("release {} is {}, and only a signed one may roll out: {}", release.id, release.state, release.reason);
+    let detail = format!(
+        "release {} is {}, and only a signed one may roll out: {}",
+        release.id, release.state, release.reason
+    );
     Err(Failure::conflict(detail).with_hint(hint))
 }
 
@@ -143,7 +146,12 @@ fn policy(context: &Shared, wish: &RolloutRequest) -> Answer<Policy> {
 }
 
 /// Returns the devices of the release's product that the filter holds for, by id.
-async fn chosen(context: &Shared, release: &Release, text: Option<&str>, now: Timestamp) -> Answer<Vec<Device>> {
+async fn chosen(
+    context: &Shared,
+    release: &Release,
+    text: Option<&str>,
+    now: Timestamp,
+) -> Answer<Vec<Device>> {
     let filter = filter(text, now)?;
     if filter.is_everything() {
         return Ok(context.store.devices_of(&release.product).await?);
@@ -170,7 +178,8 @@ async fn candidates(
     let urgency = urgency(context, release, devices).await?;
     let busy = busy(context, None).await?;
     let releases = context.store.releases_of(&release.product).await?;
-    let counters: BTreeMap<Sha256Digest, u64> = releases.iter().map(|known| (known.image, known.counter)).collect();
+    let counters: BTreeMap<Sha256Digest, u64> =
+        releases.iter().map(|known| (known.image, known.counter)).collect();
     let candidate = |device: &Device| {
         let counter = device.confirmed.as_ref().and_then(|running| counters.get(&running.image).copied());
         let compatible = match (compatibility(device, product, release, counter, now), busy.get(&device.id)) {
@@ -208,7 +217,8 @@ async fn shown(context: &Shared, draft: &Draft) -> Answer<RolloutPlan> {
     let release = &draft.release;
     let full = context.store.firmware(&release.image).await?.map_or(ByteCount(0), |firmware| firmware.size);
     let patches = context.store.patches_to(&release.image).await?;
-    let patches: BTreeMap<Sha256Digest, ByteCount> = patches.iter().map(|patch| (patch.base, patch.size)).collect();
+    let patches: BTreeMap<Sha256Digest, ByteCount> =
+        patches.iter().map(|patch| (patch.base, patch.size)).collect();
     let running: BTreeMap<&DeviceId, Sha256Digest> = draft
         .devices
         .iter()
@@ -222,16 +232,21 @@ async fn shown(context: &Shared, draft: &Draft) -> Answer<RolloutPlan> {
             let patch = running.get(&member.device).and_then(|image| patches.get(image));
             PlannedDevice {
                 device: member.device.to_string(),
-                phase: draft.policy.phases.get(member.phase).map_or_else(String::new, |phase| phase.name.clone()),
+                phase: draft
+                    .policy
+                    .phases
+                    .get(member.phase)
+                    .map_or_else(String::new, |phase| phase.name.clone()),
                 reason: member.because.clone(),
                 bytes: patch.map_or(full.0, |patch| patch.0.min(full.0)),
             }
         })
         .collect();
-    let left_out = draft.assignment.left_out.iter().map(|(device, why)| DeviceReason {
-        device: device.to_string(),
-        reason: why.to_string(),
-    });
+    let left_out = draft
+        .assignment
+        .left_out
+        .iter()
+        .map(|(device, why)| DeviceReason { device: device.to_string(), reason: why.to_string() });
     Ok(RolloutPlan {
         bytes: devices.iter().map(|device| device.bytes).fold(0, u64::saturating_add),
         full_bytes: full.0.saturating_mul(count(devices.len())),
@@ -253,7 +268,10 @@ fn warnings(draft: &Draft) -> Vec<String> {
     let fleet = count(assignment.members.len()).saturating_add(count(full.len()));
     let mut warnings: Vec<String> = lint(&draft.policy, fleet).iter().map(ToString::to_string).collect();
     if draft.release.state != ReleaseState::Signed {
-        warnings.insert(0, format!("The release is {}, and must be signed before it may roll out.", draft.release.state));
+        warnings.insert(
+            0,
+            format!("The release is {}, and must be signed before it may roll out.", draft.release.state),
+        );
     }
     warnings
 }

@@ -37,12 +37,16 @@ pub(super) async fn urgency(
         shields: &[],
     };
     let remedy = remedies(&fleet, &cases, &releases).into_iter().find(|remedy| remedy.release == release.id);
-    let closed: BTreeSet<CaseId> = remedy.map(|remedy| remedy.cases.into_iter().collect()).unwrap_or_default();
+    let closed: BTreeSet<CaseId> =
+        remedy.map(|remedy| remedy.cases.into_iter().collect()).unwrap_or_default();
     let mut urgency: BTreeMap<DeviceId, Priority> = BTreeMap::new();
     for case in cases.iter().filter(|case| closed.contains(&case.id)) {
         let priority = case.decision.priority;
         // The most urgent priority is the smallest one.
-        urgency.entry(case.device.clone()).and_modify(|known| *known = priority.min(*known)).or_insert(priority);
+        urgency
+            .entry(case.device.clone())
+            .and_modify(|known| *known = priority.min(*known))
+            .or_insert(priority);
     }
     Ok(urgency)
 }
