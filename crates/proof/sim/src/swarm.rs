@@ -77,7 +77,14 @@ pub fn live(seed: u64) -> Result<Ending, Box<Wreck>> {
     }
     calm(&mut world);
     let settled = settle(&mut world, &rollout, &mut chance);
-    if let Some(broken) = world.broken.first().cloned().or_else(|| settled.err()).or_else(|| misled(&world)) {
+    if let Some(broken) = world
+        .broken
+        .first()
+        .cloned()
+        .or_else(|| settled.err())
+        .or_else(|| misled(&world))
+        .or_else(|| left_behind(&world, &rollout))
+    {
         return Err(Box::new(Wreck { seed, why: broken, tail: world.log.tail(TAIL) }));
     }
     Ok(ending(&world, &rollout))
@@ -240,6 +247,21 @@ fn settle(world: &mut World, rollout: &RolloutId, chance: &mut Chance) -> Result
         world.wake();
     }
     Err("the rollout halts again and again".to_owned())
+}
+
+/// A rollout that says that the fleet has gone back must have left nobody behind on its release.
+fn left_behind(world: &World, rollout: &RolloutId) -> Option<String> {
+    let record = world.server.state.rollouts.get(rollout)?;
+    let image = world.server.state.releases.get(&record.rollout.release)?.image;
+    let on_release = |id: &DeviceId| {
+        let flash = world.devices.get(id).map(|device| &device.flash);
+        flash.and_then(|flash| flash.image(flash.confirmed)) == Some(image)
+    };
+    let left =
+        record.members.iter().find(|member| on_release(&member.device) && !world.is_gone(&member.device))?;
+    let went_back = record.rollout.state == RolloutState::RolledBack;
+    went_back
+        .then(|| format!("the fleet has gone back, and {} ({}) is on the release", left.device, left.state))
 }
 
 /// At the end the server's belief must be the devices' truth: nothing of what a living device did is lost.

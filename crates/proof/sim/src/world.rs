@@ -144,7 +144,8 @@ impl World {
         };
         let answered = |member: &Member| !works(member.state) || self.is_gone(&member.device);
         let look_again = self.server.state.next_look(record, self.now);
-        look_again.is_none() && record.members.iter().all(answered)
+        let over = matches!(record.rollout.state, RolloutState::RolledBack | RolloutState::Finished);
+        (over || look_again.is_none()) && record.members.iter().all(answered)
     }
 
     /// Says whether a device will never have power again.

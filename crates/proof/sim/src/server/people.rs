@@ -13,8 +13,7 @@ use warden_model::product::Product;
 use warden_model::release::{Release, ReleaseState};
 use warden_model::rollout::RolloutState;
 use warden_model::{
-    ByteCount, DeviceId, Generation, PerMille, ProductId, ReleaseId, RolloutId, Sha256Digest, Stage,
-    Timestamp,
+    ByteCount, DeviceId, PerMille, ProductId, ReleaseId, RolloutId, Sha256Digest, Stage, Timestamp,
 };
 use warden_rollout::{
     Candidate, Command, CommandRefused, Commanded, Compatible, Opening, Policy, Warning, assign, command,
@@ -45,6 +44,32 @@ pub enum PersonError {
         state: ReleaseState,
         /// Why it is in that state.
         reason: String,
+    },
+    /// Only a signed release may roll out.
+    #[error("release {release} is {state}, and only a signed one may roll out: {reason}")]
+    NotSigned {
+        /// The release.
+        release: ReleaseId,
+        /// Its state.
+        state: ReleaseState,
+        /// Why it is in that state.
+        reason: String,
+    },
+    /// The release fits no device.
+    #[error("no device would get release {release}: {why}")]
+    NobodyGetsIt {
+        /// The release.
+        release: ReleaseId,
+        /// Each device with its reason.
+        why: String,
+    },
+    /// Another rollout has a device.
+    #[error("rollout {other} has {device} by now, and is not over; wait until it is over, or roll it back")]
+    DeviceIsTaken {
+        /// The device.
+        device: DeviceId,
+        /// The other rollout.
+        other: RolloutId,
     },
     /// A name is no id.
     #[error(transparent)]
@@ -136,7 +161,7 @@ impl Server {
         self.state.advisories.push(Advisory { known_at, ..advisory });
     }
 
-    /// Plans a rollout of a release; returns what looks unwise about it.
+    /// Plans a rollout of a release; returns what looks unwise about it. Mirrors `apps/server/src/api/rollouts/plan.rs`.
     pub fn plan_rollout(
         &mut self,
         release: &ReleaseId,
@@ -145,22 +170,28 @@ impl Server {
     ) -> Result<(RolloutId, Vec<Warning>), PersonError> {
         let state = &mut self.state;
         let known = state.releases.get(release).ok_or_else(|| PersonError::NoRelease(release.clone()))?;
+        if known.state != ReleaseState::Signed {
+            let (release, state, reason) = (release.clone(), known.state, known.reason.clone());
+            return Err(PersonError::NotSigned { release, state, reason });
+        }
         let candidates = state.candidates(known, now);
         let assignment = assign(&candidates, policy);
+        if assignment.members.is_empty() {
+            let why: Vec<String> =
+                assignment.left_out.iter().map(|(device, why)| format!("{device}: {why}")).collect();
+            return Err(PersonError::NobodyGetsIt { release: release.clone(), why: why.join(" ") });
+        }
         let id = state.rollout_name(release)?;
-        let newest = state.devices.values().map(|device| device.generation).max();
-        let opening = Opening {
-            id: id.clone(),
-            release: release.clone(),
-            newest_generation: newest.unwrap_or(Generation(0)),
-        };
+        let own = state.devices.values().filter(|device| device.product == known.product);
+        let newest = own.map(|device| device.generation).max().unwrap_or_default();
+        let opening = Opening { id: id.clone(), release: release.clone(), newest_generation: newest };
         let (rollout, members) = open(opening, &assignment, policy, now)?;
         let fleet = u64::try_from(members.len()).unwrap_or(u64::MAX);
         state.rollouts.insert(id.clone(), RolloutRecord { rollout, members, assignment });
         Ok((id, lint(policy, fleet)))
     }
 
-    /// Carries out a command.
+    /// Carries out a command. Mirrors `apps/server/src/api/rollouts/command.rs`.
     pub fn command(
         &mut self,
         id: &RolloutId,
@@ -168,8 +199,23 @@ impl Server {
         by: &str,
         now: Timestamp,
     ) -> Result<Commanded, PersonError> {
-        let record = self.state.rollouts.get_mut(id).ok_or_else(|| PersonError::NoRollout(id.clone()))?;
-        command(&mut record.rollout, what, by, now).map_err(PersonError::Refused)
+        let state = &mut self.state;
+        let mut record = state.rollouts.get(id).cloned().ok_or_else(|| PersonError::NoRollout(id.clone()))?;
+        let commanded = command(&mut record.rollout, what, by, now).map_err(PersonError::Refused)?;
+        // A draft or a rollout that was over gives orders again from now on.
+        if matches!(commanded.from, RolloutState::Draft | RolloutState::Finished) {
+            let busy = state.devices_in_rollouts();
+            for member in &record.members {
+                if let Some(other) = busy.get(&member.device).filter(|other| *other != id) {
+                    let (device, other) = (member.device.clone(), other.clone());
+                    return Err(PersonError::DeviceIsTaken { device, other });
+                }
+                let generation = state.devices.get(&member.device).map(|device| device.generation);
+                record.rollout.generation = record.rollout.generation.max(generation.unwrap_or_default());
+            }
+        }
+        state.rollouts.insert(id.clone(), record);
+        Ok(commanded)
     }
 }
 
@@ -201,11 +247,10 @@ impl State {
         Ok(id)
     }
 
-    /// Names a rollout after its release; the second one of the same release gets a number.
+    /// Names a rollout after its release, with a number.
     fn rollout_name(&self, release: &ReleaseId) -> Result<RolloutId, PersonError> {
         let same = self.rollouts.values().filter(|record| record.rollout.release == *release).count();
-        let name = if same == 0 { release.to_string() } else { format!("{release}.{}", same + 1) };
-        Ok(RolloutId::new(name)?)
+        Ok(RolloutId::new(format!("{release}-r{}", same + 1))?)
     }
 
     fn candidates(&self, release: &Release, now: Timestamp) -> Vec<Candidate> {
@@ -226,20 +271,17 @@ impl State {
                 compatible,
             })
         };
-        self.devices.values().filter_map(candidate).collect()
+        self.devices
+            .values()
+            .filter(|device| device.product == release.product)
+            .filter_map(candidate)
+            .collect()
     }
 
     fn devices_in_rollouts(&self) -> BTreeMap<DeviceId, RolloutId> {
-        let over = |state| match state {
-            RolloutState::Finished | RolloutState::RolledBack => true,
-            RolloutState::Draft
-            | RolloutState::Running
-            | RolloutState::Paused
-            | RolloutState::Halted
-            | RolloutState::RollingBack => false,
-        };
-        let open = self.rollouts.values().filter(|record| !over(record.rollout.state));
-        open.flat_map(|record| record.members.iter().map(|m| (m.device.clone(), record.rollout.id.clone())))
+        let active = self.rollouts.values().filter(|record| super::rollout::is_active(record.rollout.state));
+        active
+            .flat_map(|record| record.members.iter().map(|m| (m.device.clone(), record.rollout.id.clone())))
             .collect()
     }
 

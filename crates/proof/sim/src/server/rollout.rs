@@ -3,7 +3,7 @@
 use warden_model::device::UpdateState;
 use warden_model::event::Event;
 use warden_model::release::ReleaseState;
-use warden_model::rollout::{Directive, Order};
+use warden_model::rollout::{Directive, Order, RolloutState};
 use warden_model::{ActionId, ByteCount, RolloutId, Sha256Digest, Stage, Timestamp};
 use warden_rollout::{Circumstances, Situation, Step, next_steps, take_turn};
 
@@ -11,8 +11,19 @@ use super::{KeptOrder, OrderState, RolloutRecord, State};
 
 /// Lets each rollout take its next steps; returns when to look again at the latest.
 pub(super) fn run(state: &mut State, now: Timestamp, next_action: &mut u64) -> Option<Timestamp> {
-    let ids: Vec<RolloutId> = state.rollouts.keys().cloned().collect();
+    let active = state.rollouts.values().filter(|record| is_active(record.rollout.state));
+    let ids: Vec<RolloutId> = active.map(|record| record.rollout.id.clone()).collect();
     ids.into_iter().filter_map(|id| one(state, &id, now, next_action)).min()
+}
+
+/// Says whether a rollout has started and is not over.
+pub(super) fn is_active(state: RolloutState) -> bool {
+    match state {
+        RolloutState::Running | RolloutState::Paused | RolloutState::Halted | RolloutState::RollingBack => {
+            true
+        }
+        RolloutState::Draft | RolloutState::RolledBack | RolloutState::Finished => false,
+    }
 }
 
 impl State {

@@ -70,7 +70,7 @@ impl Story {
         Ok(NewRelease { product, version, image, size, components, patch_share, defect })
     }
 
-    /// `device IDS product ID runs VERSION [criticality WORD] [sensitivity WORD] [board BOARD]`
+    /// `device IDS product ID runs VERSION [criticality WORD] [sensitivity WORD] [board BOARD] [address unknown]`
     pub(super) fn device(&mut self, args: &mut Args) -> Result<String, Refusal> {
         let ids = args.devices()?;
         let product: ProductId = args.value("product")?.ok_or(ArgsError::Missing("product"))?;
@@ -78,6 +78,11 @@ impl Story {
         let criticality: Criticality = args.value("criticality")?.unwrap_or(Criticality::Standard);
         let sensitivity: DataSensitivity = args.value("sensitivity")?.unwrap_or(DataSensitivity::Internal);
         let board: Option<HardwareId> = args.value("board")?;
+        let known = match args.after("address")?.as_deref() {
+            None => Some(()),
+            Some("unknown") => None,
+            Some(other) => return Err(ArgsError::TooMuch(other.to_owned()).into()),
+        };
         let state = &self.world.server.state;
         let first = state.product(&product)?.boards.first().cloned();
         let hardware = board.or(first).ok_or(ArgsError::Missing("board"))?;
@@ -87,7 +92,7 @@ impl Story {
             let device = Device {
                 criticality,
                 sensitivity,
-                address: Some(address(number)),
+                address: known.map(|()| address(number)),
                 ..new_device(&id, &product, &hardware, self.world.now)
             };
             let settings = Settings {

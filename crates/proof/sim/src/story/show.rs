@@ -135,8 +135,8 @@ impl Story {
             let until =
                 decision.deadline.map_or_else(|| "no deadline".to_owned(), |d| format!("due {}", short(d)));
             let standing = match protected {
-                Some((Protection::Patched, since)) => format!("patched at {}", short(*since)),
-                Some((Protection::Shielded, since)) => format!("shielded at {}", short(*since)),
+                Some((Protection::Patched, since)) => format!("patched; protected since {}", short(*since)),
+                Some((Protection::Shielded, since)) => format!("shielded; protected since {}", short(*since)),
                 None => "exposed".to_owned(),
             };
             let (advisory, priority, rule) = (&finding.advisory, decision.priority, &decision.rule);

@@ -28,8 +28,9 @@ impl Story {
         Ok(String::new())
     }
 
-    /// `rollout RELEASE phases "…" [window HH:MM-HH:MM] [order-timeout SPAN]`
+    /// `rollout [refused] RELEASE phases "…" [window HH:MM-HH:MM] [order-timeout SPAN]`
     pub(super) fn plan_rollout(&mut self, args: &mut Args) -> Result<String, Refusal> {
+        let must_fail = args.takes("refused").is_some();
         let release = release_id(&args.word("a release")?)?;
         let phases = args.after("phases")?.ok_or(ArgsError::Missing("phases"))?;
         let window = args.after("window")?.map(|text| parse_window(&text)).transpose()?;
@@ -38,7 +39,14 @@ impl Story {
             policy = policy.with_order_timeout(span);
             self.world.server.state.order_timeout = span;
         }
-        let (id, warnings) = self.world.server.plan_rollout(&release, &policy, self.world.now)?;
+        let (id, warnings) =
+            match (self.world.server.plan_rollout(&release, &policy, self.world.now), must_fail) {
+                (Err(refusal), true) => return Ok(format!("   {refusal}\n")),
+                (Ok((id, _)), true) => {
+                    return Err(Refusal::NotSo { expected: "a refusal".to_owned(), saw: id.to_string() });
+                }
+                (planned, false) => planned?,
+            };
         let mut said = String::new();
         if let Some(record) = self.world.server.state.rollouts.get(&id) {
             for assigned in &record.assignment.members {
