@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use warden_model::report::{ReportPhase, StateReport};
+use warden_model::report::{Cause, ReportPhase, StateReport};
 use warden_model::rollout::{Member, MemberState};
 use warden_model::{ActionId, DeviceId, Timestamp};
 
@@ -98,7 +98,7 @@ pub fn on_report(member: &mut Member, report: &StateReport, now: Timestamp) -> R
     if member.action != Some(action) {
         return ReportOutcome::Ignored(Ignored::OtherOrder { reported: action, has: member.action });
     }
-    match next_state(member.state, phase) {
+    match next_state(member.state, phase, report.cause) {
         Some(to) if to == member.state => ReportOutcome::Ignored(Ignored::Repeated { state: to }),
         Some(to) => move_to(member, to, now),
         None => ReportOutcome::Ignored(Ignored::Late { state: member.state, reported: phase }),
@@ -137,7 +137,7 @@ fn move_to(member: &mut Member, to: MemberState, now: Timestamp) -> ReportOutcom
 }
 
 /// Returns the state that follows; nothing when the report is late.
-fn next_state(state: MemberState, reported: ReportPhase) -> Option<MemberState> {
+fn next_state(state: MemberState, reported: ReportPhase, cause: Option<Cause>) -> Option<MemberState> {
     match state {
         // An order was given and is not finished: the device moves forward or ends, never backward.
         MemberState::Offered
@@ -153,11 +153,12 @@ fn next_state(state: MemberState, reported: ReportPhase) -> Option<MemberState> 
                 forward(MemberState::Offered, reported)
             }
         },
-        // A device that has nothing to turn back from answers ROLLED_BACK too.
-        MemberState::Reverting => match reported {
-            ReportPhase::RolledBack => Some(MemberState::Reverted),
-            ReportPhase::Failed => Some(MemberState::Failed),
-            ReportPhase::Installed | ReportPhase::Booted | ReportPhase::Healthy => None,
+        // A device that has nothing to turn back from answers ROLLED_BACK too. Any other cause than the order means that the
+        // image before did not come up or was not healthy: the device came back from it, and is on the release still.
+        MemberState::Reverting => match (reported, cause) {
+            (ReportPhase::RolledBack, Some(Cause::Ordered) | None) => Some(MemberState::Reverted),
+            (ReportPhase::RolledBack, Some(_)) | (ReportPhase::Failed, _) => Some(MemberState::Failed),
+            (ReportPhase::Installed | ReportPhase::Booted | ReportPhase::Healthy, _) => None,
         },
         MemberState::RolledBack | MemberState::Reverted => {
             (reported == ReportPhase::RolledBack).then_some(state)

@@ -39,8 +39,18 @@ pub struct Story {
     images: Images,
 }
 
+/// Whose images the gateways run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The demo's: the shipped advisory names what is in them.
+    Ours,
+    /// The user's: nobody knows what is in them.
+    Theirs,
+}
+
 /// The images of the products that get 1.1.
 struct Images {
+    gateways: Whose,
     old: Vec<(&'static str, PathBuf)>,
     new: Vec<(&'static str, PathBuf)>,
     advisory: serde_json::Value,
@@ -138,7 +148,8 @@ fn images(binaries: &Binaries, script: &Script, talk: Talk) -> Result<Images> {
         anyhow::Ok(())
     })?;
     let advisory = serde_json::from_str(parts.advisory).context("read the shipped advisory")?;
-    Ok(Images { old, new, advisory })
+    let gateways = if script.firmware.is_some() { Whose::Theirs } else { Whose::Ours };
+    Ok(Images { gateways, old, new, advisory })
 }
 
 fn image(

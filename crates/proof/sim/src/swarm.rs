@@ -6,7 +6,7 @@
 use std::fmt;
 
 use warden_kit::values::START;
-use warden_model::rollout::{MemberState, RolloutState};
+use warden_model::rollout::{Member, MemberState, RolloutState};
 use warden_model::{ByteCount, DeviceId, PerMille, RolloutId, Seconds};
 use warden_rollout::Command;
 

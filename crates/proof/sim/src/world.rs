@@ -138,14 +138,13 @@ impl World {
     /// Says whether a rollout waits for nobody but a person, and for devices that will never answer.
     fn rests(&self, record: &RolloutRecord) -> bool {
         let works = |state| match record.rollout.state {
-            RolloutState::Draft | RolloutState::Finished | RolloutState::RolledBack => false,
-            RolloutState::RollingBack => state == MemberState::Reverting,
+            RolloutState::Draft | RolloutState::Finished => false,
+            RolloutState::RollingBack | RolloutState::RolledBack => state == MemberState::Reverting,
             RolloutState::Running | RolloutState::Paused | RolloutState::Halted => is_at_work(state),
         };
         let answered = |member: &Member| !works(member.state) || self.is_gone(&member.device);
         let look_again = self.server.state.next_look(record, self.now);
-        let over = matches!(record.rollout.state, RolloutState::RolledBack | RolloutState::Finished);
-        (over || look_again.is_none()) && record.members.iter().all(answered)
+        look_again.is_none() && record.members.iter().all(answered)
     }
 
     /// Says whether a device will never have power again.

@@ -68,18 +68,20 @@ pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
 
 fn stepper(state: ReleaseState) -> Markup {
     let done = steps_done(state);
+    if done == 0 {
+        return notice(Tone::Bad, format!("This release is {state}: it will not roll out."));
+    }
     html! {
         ol.stepper aria-label="Steps of the release" {
             @for (place, step) in STEPS.iter().enumerate() {
                 @let (class, tone, word) = if place < done { ("done", Tone::Good, "done") }
-                    else if place == done && done > 0 { ("next", Tone::Busy, "next") }
+                    else if place == done { ("next", Tone::Busy, "next") }
                     else { ("open", Tone::Quiet, "open") };
-                li class=(class) aria-current=[(done > 0 && place.saturating_add(1) == done).then_some("step")] {
+                li class=(class) aria-current=[(place.saturating_add(1) == done).then_some("step")] {
                     (icon(tone)) span { (step) } span.hidden { ": " (word) }
                 }
             }
         }
-        @if done == 0 { (notice(Tone::Bad, format!("This release is {state}: it will not roll out."))) }
     }
 }
 

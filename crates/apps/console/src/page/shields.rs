@@ -101,11 +101,11 @@ fn text(id: &str, title: &str, use_it: &str, value: Option<&Value>) -> Markup {
             @if text.trim().is_empty() {
                 p.muted { "No rules have been written yet." }
             } @else {
-                p.muted { (use_it) }
-                div.text {
+                div.row {
+                    p.muted { (use_it) }
                     button.copy type="button" data-copy-from={ (id) "-text" } { "Copy" }
-                    pre id={ (id) "-text" } tabindex="0" aria-label=(title) { (shown) }
                 }
+                pre id={ (id) "-text" } tabindex="0" aria-label=(title) { (shown) }
                 @if shown.len() < text.len() { p.muted { "The first " (ByteCount(shown.len() as u64)) " of " (ByteCount(text.len() as u64)) "." } }
             }
         }

@@ -117,8 +117,7 @@ pub(crate) fn search_box(list: &str, filter: &str, error: Option<&str>) -> Marku
                     (error)
                     br;
                     span.muted {
-                        "Keys: id, product, hardware, criticality, sensitivity, segment, version, state, cve, priority, "
-                        "seen, shielded, protected, release, rollout. A word alone is looked for in ids and names; "
+                        "A word alone is looked for in ids and names; "
                         code { "-" } " before a term turns it around; quotes keep words together."
                     }
                 }

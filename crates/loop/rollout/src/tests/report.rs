@@ -2,7 +2,7 @@
 //!
 //! In: a state and a report. Out: the next state, or why not. Refuses nothing.
 
-use warden_model::report::ReportPhase as P;
+use warden_model::report::{Cause, ReportPhase as P, StateReport};
 use warden_model::rollout::{Member, MemberState as S};
 use warden_model::{ActionId, Seconds};
 
@@ -54,6 +54,21 @@ fn a_device_that_was_ordered_back_is_done_when_it_says_so() {
     check(S::Reverting, P::RolledBack, S::Reverted);
     check(S::Reverting, P::Failed, S::Failed);
     check(S::Reverting, P::Booted, S::Reverting);
+}
+
+#[test]
+fn a_device_whose_way_back_fails_has_not_gone_back() {
+    for (cause, expected) in [
+        (Some(Cause::Ordered), S::Reverted),
+        (None, S::Reverted),
+        (Some(Cause::HealthCheckFailed), S::Failed),
+        (Some(Cause::BootFailed), S::Failed),
+    ] {
+        let mut member = member(S::Reverting);
+        let said = StateReport { cause, ..report("cam-1", Some(7), Some(P::RolledBack)) };
+        on_report(&mut member, &said, noon());
+        assert_eq!(member.state, expected, "{cause:?}");
+    }
 }
 
 #[test]

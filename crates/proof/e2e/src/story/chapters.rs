@@ -9,7 +9,7 @@ use serde_json::json;
 use warden_model::{ByteCount, Seconds, Timestamp};
 use warden_wire::rest::{ReleaseBody, RolloutBody};
 
-use super::{PRODUCTS, Story, profiles};
+use super::{PRODUCTS, Story, Whose, profiles};
 use crate::binaries::Binaries;
 use crate::fleet::{Device, Fate, wait_for_first_reports};
 use crate::process::{run, wait_for};
@@ -100,13 +100,11 @@ impl Story {
         self.server.api.post("/api/v1/advisories", &self.images.advisory)?;
         let advisory = self.server.api.advisory(&self.advisory)?;
         self.talk.say(&format!("{}: {}", advisory.id, advisory.summary));
-        let wanted = self.devices.len();
+        let surely: Vec<&str> = self.surely_affected();
         let cases = wait_for("the affected devices", Duration::from_secs(30), || {
             let cases = self.server.api.cases()?;
-            let mut devices: Vec<&str> = cases.iter().map(|case| case.device.as_str()).collect();
-            devices.sort_unstable();
-            devices.dedup();
-            Ok((devices.len() == wanted).then_some(cases))
+            let all = surely.iter().all(|device| cases.iter().any(|case| case.device == *device));
+            Ok(all.then_some(cases))
         })?;
         let count = |priority: &str| cases.iter().filter(|case| case.priority == priority).count();
         self.talk.say(&format!(
@@ -124,6 +122,15 @@ impl Story {
             }
         }
         self.shielded_at_once()
+    }
+
+    /// The devices whose image has, as we know, what the advisory names.
+    fn surely_affected(&self) -> Vec<&'static str> {
+        let ours = self.devices.iter().filter(|device| match self.images.gateways {
+            Whose::Ours => true,
+            Whose::Theirs => device.profile.product != "gateway",
+        });
+        ours.map(|device| device.profile.id).collect()
     }
 
     /// The product out of support gets no update ever: its devices are shielded while everybody else waits for 1.1.
@@ -247,10 +254,12 @@ impl Story {
     }
 
     pub(super) fn everybody_protected(&mut self) -> Result<()> {
-        let wanted = u64::try_from(self.devices.len()).unwrap_or(0);
+        let surely = u64::try_from(self.surely_affected().len()).unwrap_or(0);
         let advisory = wait_for("everybody to be protected", Duration::from_mins(1), || {
             let advisory = self.server.api.advisory(&self.advisory)?;
-            let done = advisory.protected.as_ref().is_some_and(|protected| protected.protected == wanted);
+            let done = advisory.protected.as_ref().is_some_and(|protected| {
+                protected.affected >= surely && protected.protected == protected.affected
+            });
             Ok(done.then_some(advisory))
         })?;
         if let Some(protected) = advisory.protected {

@@ -63,14 +63,17 @@ fn row(
     member: Option<&MemberBody>,
     known_at: Option<Timestamp>,
 ) -> Row {
-    let protected_by =
-        case.and_then(|case| case.protected_by.clone()).unwrap_or_else(|| "nothing".to_owned());
+    let protected_by = match case {
+        Some(case) => case.protected_by.clone().unwrap_or_else(|| "nothing".to_owned()),
+        None => "unaffected".to_owned(),
+    };
     let at: Option<Timestamp> = case.and_then(|case| case.protected_at.as_ref()?.parse().ok());
     let (expected_version, expected_protection) = match fate {
         Fate::Healthy | Fate::BadNetwork | Fate::KilledWhileWriting => ("1.1", "patched"),
         Fate::BrokenSensor | Fate::OutOfSupport => ("1.0", "shielded"),
     };
-    let complaint = (version != expected_version || protected_by != expected_protection)
+    let is_protected = case.is_none() || protected_by == expected_protection;
+    let complaint = (version != expected_version || !is_protected)
         .then(|| format!("should run {expected_version} and be {expected_protection}"));
     Row {
         device: id.to_owned(),

@@ -11,8 +11,10 @@ use super::{KeptOrder, OrderState, RolloutRecord, State};
 
 /// Lets each rollout take its next steps; returns when to look again at the latest.
 pub(super) fn run(state: &mut State, now: Timestamp, next_action: &mut u64) -> Option<Timestamp> {
-    let active = state.rollouts.values().filter(|record| is_active(record.rollout.state));
-    let ids: Vec<RolloutId> = active.map(|record| record.rollout.id.clone()).collect();
+    // One that has gone back still takes turns: it orders those back that installed late (`TurnBackReason::Straggler`).
+    let takes_turns = |state| is_active(state) || state == RolloutState::RolledBack;
+    let turning = state.rollouts.values().filter(|record| takes_turns(record.rollout.state));
+    let ids: Vec<RolloutId> = turning.map(|record| record.rollout.id.clone()).collect();
     ids.into_iter().filter_map(|id| one(state, &id, now, next_action)).min()
 }
 
