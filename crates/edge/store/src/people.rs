@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::row::Row;
 use crate::sql::{Statement, Upsert};
 use crate::store::Store;
+use crate::write::Write;
 
 /// What became of a login link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,30 +214,47 @@ impl Store {
             .await
     }
 
-    /// Takes one use of an enrolment token, and returns what it grants with the uses that are left.
-    pub async fn use_enrolment(
+    /// Returns what an enrolment token grants, without using it.
+    pub async fn enrolment(
         &self,
         hash: &Sha256Digest,
         now: Timestamp,
     ) -> Result<EnrolmentGrant, EnrolmentRefused> {
-        let text = "UPDATE enrolments SET uses_left = uses_left - 1 \
-             WHERE hash = $1 AND uses_left > 0 AND expires > $2 RETURNING *";
-        let taken = Statement::new("enrolments", text)
-            .arg(*hash)
-            .arg(now)
-            .read_one(self.writer(), read_grant)
-            .await?;
-        if let Some(grant) = taken {
-            return Ok(grant);
-        }
         let there = Statement::new("enrolments", "SELECT * FROM enrolments WHERE hash = $1")
             .arg(*hash)
             .read_one(self.reader(), read_grant)
             .await?;
-        Err(match there {
-            None => EnrolmentRefused::Unknown,
-            Some(grant) if grant.expires <= now => EnrolmentRefused::Expired,
-            Some(_) => EnrolmentRefused::UsedUp,
-        })
+        match there {
+            None => Err(EnrolmentRefused::Unknown),
+            Some(grant) if grant.expires <= now => Err(EnrolmentRefused::Expired),
+            Some(grant) if grant.uses_left == 0 => Err(EnrolmentRefused::UsedUp),
+            Some(grant) => Ok(grant),
+        }
+    }
+
+    /// Takes one use of an enrolment token and keeps what `enlist` makes of the grant, both or neither: a crash never
+    /// costs a use without a device. Returns the grant with the uses that are left.
+    pub async fn enrol(
+        &self,
+        hash: &Sha256Digest,
+        now: Timestamp,
+        enlist: impl FnOnce(&EnrolmentGrant) -> Vec<Write>,
+    ) -> Result<EnrolmentGrant, EnrolmentRefused> {
+        let text = "UPDATE enrolments SET uses_left = uses_left - 1 \
+             WHERE hash = $1 AND uses_left > 0 AND expires > $2 RETURNING *";
+        let mut transaction = self.begin().await?;
+        let taken = Statement::new("enrolments", text)
+            .arg(*hash)
+            .arg(now)
+            .read_one(&mut *transaction, read_grant)
+            .await?;
+        if let Some(grant) = taken {
+            self.write_and_end(transaction, &enlist(&grant)).await?;
+            return Ok(grant);
+        }
+        let rolled_back = transaction.rollback().await;
+        rolled_back.map_err(|source| StoreError::transaction("roll back", source))?;
+        // Between the two statements another one may have taken the last use.
+        self.enrolment(hash, now).await.and(Err(EnrolmentRefused::UsedUp))
     }
 }

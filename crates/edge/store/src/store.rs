@@ -4,7 +4,7 @@
 //! a newer version.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -42,7 +42,8 @@ struct Inner {
     /// One connection: SQLite has one writer at a time, and waiting here is fairer and cheaper than polling its lock.
     writer: SqlitePool,
     reader: SqlitePool,
-    events: broadcast::Sender<Event>,
+    /// Absent once nothing more will be told.
+    events: RwLock<Option<broadcast::Sender<Event>>>,
 }
 
 impl Store {
@@ -96,7 +97,7 @@ impl Store {
 
     fn over(writer: SqlitePool, reader: SqlitePool) -> Self {
         let (events, _) = broadcast::channel(EVENTS_KEPT);
-        Self { inner: Arc::new(Inner { writer, reader, events }) }
+        Self { inner: Arc::new(Inner { writer, reader, events: RwLock::new(Some(events)) }) }
     }
 
     /// Waits for queries that run and closes the database, also for the other handles.
@@ -108,22 +109,42 @@ impl Store {
     /// Writes all values in one transaction: all of them are stored, or none. Writing the same values again changes
     /// nothing. Listeners hear of new events after the transaction has ended.
     pub async fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
-        let mut transaction = self.begin().await?;
+        let transaction = self.begin().await?;
+        self.write_and_end(transaction, writes).await
+    }
+
+    /// Writes values as the last part of a transaction, ends it, and tells the listeners.
+    pub(crate) async fn write_and_end(
+        &self,
+        mut transaction: Transaction<'static, Sqlite>,
+        writes: &[Write],
+    ) -> Result<(), StoreError> {
         let mut news = Vec::new();
         for write in writes {
             news.extend(write::apply(&mut transaction, write).await?);
         }
-        Self::end(transaction).await?;
-        for event in news {
-            // An error means that nobody listens at present.
-            self.inner.events.send(event).ok();
+        transaction.commit().await.map_err(|source| StoreError::transaction("commit", source))?;
+        let events = self.inner.events.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(events) = events.as_ref() {
+            for event in news {
+                // An error means that nobody listens at present.
+                events.send(event).ok();
+            }
         }
         Ok(())
     }
 
     /// Listens to events as they are committed. A listener that is too slow is told how many it has missed.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.inner.events.subscribe()
+        let events = self.inner.events.read().unwrap_or_else(PoisonError::into_inner);
+        // Nobody sends into a new channel: its listener is told at once that it is closed.
+        events.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe)
+    }
+
+    /// Ends the listening, for those who listen and for those who come later: a server that stops does not wait for
+    /// streams that never end by themselves. Events are kept as before.
+    pub fn end_events(&self) {
+        self.inner.events.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     pub(crate) fn reader(&self) -> &SqlitePool {
@@ -142,9 +163,5 @@ impl Store {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(|source| StoreError::transaction("begin", source))
-    }
-
-    pub(crate) async fn end(transaction: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
-        transaction.commit().await.map_err(|source| StoreError::transaction("commit", source))
     }
 }

@@ -257,8 +257,9 @@ fn left_behind(world: &World, rollout: &RolloutId) -> Option<String> {
         let flash = world.devices.get(id).map(|device| &device.flash);
         flash.and_then(|flash| flash.image(flash.confirmed)) == Some(image)
     };
-    let left =
-        record.members.iter().find(|member| on_release(&member.device) && !world.is_gone(&member.device))?;
+    // One whose way back failed is told as failed; everybody else is really back.
+    let told = |member: &&Member| member.state != MemberState::Failed && !world.is_gone(&member.device);
+    let left = record.members.iter().filter(told).find(|member| on_release(&member.device))?;
     let went_back = record.rollout.state == RolloutState::RolledBack;
     went_back
         .then(|| format!("the fleet has gone back, and {} ({}) is on the release", left.device, left.state))

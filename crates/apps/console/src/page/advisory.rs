@@ -108,7 +108,7 @@ async fn next_steps(app: &App, cases: &[Case], findings: &[Finding]) -> Result<V
         let (sentence, command) = match (&release, rollout) {
             (None, _) => (
                 "No release without the weakness is here. Build one, and bring it; until then, exposed devices get shields.",
-                format!("fleetwarden release add IMAGE --product {product} --version VERSION"),
+                format!("fleetwarden release upload IMAGE --product {product} --version VERSION"),
             ),
             (Some(release), None) => release_step(release),
             (Some(_), Some(rollout)) => rollout_step(rollout),
@@ -157,11 +157,12 @@ fn release_step(release: &Release) -> (&'static str, String) {
             "The fix is being analysed, built and proven; nothing is to be done.",
             format!("fleetwarden release show {id}"),
         ),
-        ReleaseState::Proven => {
-            ("The fix waits for the offline key's signature.", format!("fleetwarden release sign {id}"))
-        }
+        ReleaseState::Proven => (
+            "The fix waits for the offline key's signature.",
+            format!("fleetwarden release sign {id} --keys FOLDER"),
+        ),
         ReleaseState::Signed => {
-            ("The fix is signed. Plan its rollout.", format!("fleetwarden rollout plan --release {id}"))
+            ("The fix is signed. Plan its rollout.", format!("fleetwarden rollout plan {id}"))
         }
         ReleaseState::Rejected | ReleaseState::Withdrawn => {
             ("The release was taken back. Bring another one.", format!("fleetwarden release show {id}"))

@@ -155,7 +155,7 @@ async fn table(
             empty(
                 "No device has enrolled yet.",
                 "Make a one-time token, and start the agent with it:",
-                "fleetwarden device enrol-token --product PRODUCT --board BOARD",
+                "fleetwarden device enrol-token --product PRODUCT --hardware BOARD",
             )
         } else {
             empty("No device fits this filter.", "Take a term away, or list all:", "fleetwarden device list")

@@ -65,14 +65,16 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Markup, Failure> {
 
 fn first_steps() -> Markup {
     html! {
-        p.lead { "No device has enrolled yet. Three steps lead to the first update:" }
+        p.lead { "No device has enrolled yet. Four steps lead to the first update:" }
         ol.steps-list {
+            li { p.strong { "Name a product" } p { "All devices that run the same firmware are one product." }
+                (command_line("fleetwarden product set PRODUCT --name NAME --board BOARD")) }
             li { p.strong { "Let a device in" } p { "Make a one-time token, and start the agent with it." }
-                (command_line("fleetwarden device enrol-token --product PRODUCT --board BOARD")) }
+                (command_line("fleetwarden device enrol-token --product PRODUCT --hardware BOARD")) }
             li { p.strong { "Bring a release" } p { "Upload an image; it is analysed, and patches and proof follow by themselves." }
-                (command_line("fleetwarden release add IMAGE --product PRODUCT --version VERSION")) }
+                (command_line("fleetwarden release upload IMAGE --product PRODUCT --version VERSION")) }
             li { p.strong { "Tell what is weak" } p { "Import advisories; affected devices show up here, with deadlines." }
-                (command_line("fleetwarden advisory import FOLDER")) }
+                (command_line("fleetwarden advisory import PATH")) }
         }
     }
 }
@@ -170,7 +172,7 @@ pub(crate) fn member_parts(states: impl Iterator<Item = MemberState>) -> [Part; 
 fn strip(rollouts: &[Running]) -> Markup {
     html! {
         @if rollouts.is_empty() {
-            (empty("No rollout is on its way.", "See what a rollout of a signed release would do:", "fleetwarden rollout plan --release RELEASE"))
+            (empty("No rollout is on its way.", "See what a rollout of a signed release would do:", "fleetwarden rollout plan RELEASE"))
         }
         div.cards {
             @for Running { rollout, parts } in rollouts {

@@ -4,6 +4,8 @@
 
 mod lab;
 
+use std::cmp::Ordering;
+
 use axum::extract::{Path, State};
 use maud::{Markup, html};
 use warden_model::case::Finding;
@@ -74,9 +76,11 @@ fn stepper(state: ReleaseState) -> Markup {
     html! {
         ol.stepper aria-label="Steps of the release" {
             @for (place, step) in STEPS.iter().enumerate() {
-                @let (class, tone, word) = if place < done { ("done", Tone::Good, "done") }
-                    else if place == done { ("next", Tone::Busy, "next") }
-                    else { ("open", Tone::Quiet, "open") };
+                @let (class, tone, word) = match place.cmp(&done) {
+                    Ordering::Less => ("done", Tone::Good, "done"),
+                    Ordering::Equal => ("next", Tone::Busy, "next"),
+                    Ordering::Greater => ("open", Tone::Quiet, "open"),
+                };
                 li class=(class) aria-current=[(place.saturating_add(1) == done).then_some("step")] {
                     (icon(tone)) span { (step) } span.hidden { ": " (word) }
                 }
@@ -102,16 +106,15 @@ fn next(release: &Release, rollouts: &[Rollout]) -> Markup {
         ),
         ReleaseState::Proven => (
             "Sign it with the offline key, on the machine that holds it. The server never has that key.",
-            format!("fleetwarden release sign {id}"),
+            format!("fleetwarden release sign {id} --keys FOLDER"),
         ),
-        ReleaseState::Signed if rollouts.is_empty() => (
-            "It may roll out. See what a rollout would do:",
-            format!("fleetwarden rollout plan --release {id}"),
-        ),
+        ReleaseState::Signed if rollouts.is_empty() => {
+            ("It may roll out. See what a rollout would do:", format!("fleetwarden rollout plan {id}"))
+        }
         ReleaseState::Signed => ("It is in a rollout:", "fleetwarden rollout list".to_owned()),
         ReleaseState::Rejected | ReleaseState::Withdrawn => (
             "Bring another one, with a new version:",
-            format!("fleetwarden release add IMAGE --product {} --version VERSION", release.product),
+            format!("fleetwarden release upload IMAGE --product {} --version VERSION", release.product),
         ),
     };
     html! {

@@ -23,7 +23,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Markup, Failure> {
             (empty(
                 "No release is here yet.",
                 "Upload an image; it is analysed, and patches and proof follow by themselves:",
-                "fleetwarden release add IMAGE --product PRODUCT --version VERSION",
+                "fleetwarden release upload IMAGE --product PRODUCT --version VERSION",
             ))
         } @else {
             table {

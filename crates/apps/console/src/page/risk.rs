@@ -75,7 +75,7 @@ pub(crate) fn standings_table(board: &Board, now: Timestamp) -> Markup {
             empty(
                 "No advisory is known.",
                 "Import advisories in OSV format:",
-                "fleetwarden advisory import FOLDER",
+                "fleetwarden advisory import PATH",
             )
         } else {
             empty(

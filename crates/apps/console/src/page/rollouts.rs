@@ -28,7 +28,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Markup, Failure> {
         h1 { "Rollouts" }
         @if rows.is_empty() {
             (empty("No rollout has been made yet.", "See what a rollout of a signed release would do; then make it:",
-                "fleetwarden rollout plan --release RELEASE"))
+                "fleetwarden rollout plan RELEASE"))
         } @else {
             table {
                 caption.hidden { "Rollouts, the newest first" }

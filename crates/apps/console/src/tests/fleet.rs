@@ -151,7 +151,7 @@ fn releases(now: Timestamp, name: &str) -> Vec<Write> {
         release: releases[at].id.clone(),
         scenario: format!("upgrade from {}", releases[at - 1].version),
         outcome,
-        detail: serde_json::json!({"checks": [check("phases", saw, outcome.word()), check("running", "the new image", "passed")]}),
+        detail: serde_json::json!({"why": "1 device runs this version.", "took_seconds": 14, "checks": [check("phases", saw, outcome.word()), check("running", "the new image", "passed")]}),
         at: ago(now, 1_200),
     };
     let runs = [

@@ -106,6 +106,7 @@ async fn pages_tell_what_they_are_for() {
         ("/risk/CVE-2021-28831", "protected in"),
         ("/releases/gate-2-3.1", "fleetwarden release sign gate-2-3.1"),
         ("/releases/cam-x1-1.1", "403.2 KiB"),
+        ("/releases/meter-c-0.10", "It took 14 s."),
         ("/releases/meter-c-0.10", "INSTALLED, BOOTED, ROLLED_BACK"),
         ("/rollouts/cam-x1-1.1-a", "data-command=\"/api/v1/rollouts/cam-x1-1.1-a/pause\""),
         ("/rollouts/cam-x1-1.1-a", "fleetwarden rollout roll-back cam-x1-1.1-a"),
@@ -192,6 +193,53 @@ async fn all_links_lead_somewhere() {
     for link in links.iter().filter(|link| !link.starts_with('#') && *link != "/logout") {
         let page = get(&router, link.split('#').next().unwrap()).await;
         assert_eq!(page.status, StatusCode::OK, "{link}");
+    }
+}
+
+/// The commands that a page offers.
+fn commands(page: &str) -> Vec<String> {
+    let texts = attributes(page, "data-copy").into_iter();
+    texts.map(|text| text.replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")).collect()
+}
+
+/// Whether the reference of the command line knows a command, and all options that it is given.
+fn is_known(reference: &str, command: &str) -> bool {
+    let known = |heading: &str| {
+        let sections = reference.split("\n## ").flat_map(|part| part.split("\n### "));
+        sections.into_iter().find(|section| section.lines().next() == Some(heading)).map(str::to_owned)
+    };
+    let words: Vec<&str> = command.split(' ').collect();
+    // A word in lower case is a command; `IMAGE` is an argument.
+    let is_command = |word: &&&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let name: Vec<&str> = words.iter().take(3).take_while(|word| is_command(word)).copied().collect();
+    let section = known(&name.join(" "));
+    section.is_some_and(|section| {
+        words
+            .iter()
+            .filter(|word| word.starts_with("--"))
+            .all(|option| section.contains(&format!("`{option} ")))
+    })
+}
+
+#[tokio::test]
+async fn every_command_that_a_page_names_exists() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/reference/cli.md");
+    let reference = std::fs::read_to_string(path).unwrap();
+    assert!(
+        !is_known(&reference, "fleetwarden device sell")
+            && !is_known(&reference, "fleetwarden device list --all")
+    );
+    let (full_store, empty_store) = (Store::in_memory().await.unwrap(), Store::in_memory().await.unwrap());
+    full(&full_store, clock::now(), "").await;
+    let (full, empty) = (started(&full_store).await, started(&empty_store).await);
+    let mut named = BTreeSet::new();
+    for path in PAGES.iter().map(|(_, path)| path).chain(LISTS) {
+        named.extend(commands(&get(&full, path).await.body));
+        named.extend(commands(&get(&empty, path).await.body));
+    }
+    assert!(named.len() > 20, "{named:?}");
+    for command in named {
+        assert!(is_known(&reference, &command), "{command}");
     }
 }
 

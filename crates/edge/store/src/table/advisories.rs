@@ -105,6 +105,17 @@ impl Store {
             .await
     }
 
+    /// Returns how many advisories there are.
+    pub async fn advisory_count(&self) -> Result<u64, StoreError> {
+        Statement::new("advisories", "SELECT count(*) AS n FROM advisories").number(self.reader()).await
+    }
+
+    /// Returns all findings, by firmware, then by advisory.
+    pub async fn all_findings(&self) -> Result<Vec<Finding>, StoreError> {
+        let text = "SELECT * FROM findings ORDER BY image, advisory, component, path";
+        Statement::new("findings", text).read(self.reader(), read_finding).await
+    }
+
     /// Returns the findings in a firmware, by advisory.
     pub async fn findings(&self, image: &Sha256Digest) -> Result<Vec<Finding>, StoreError> {
         let text = "SELECT * FROM findings WHERE image = $1 ORDER BY advisory, component, path";

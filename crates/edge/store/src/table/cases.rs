@@ -126,6 +126,11 @@ impl Store {
         query.read(self.reader(), read).await
     }
 
+    /// Returns all cases, the most urgent first.
+    pub async fn all_cases(&self) -> Result<Vec<Case>, StoreError> {
+        self.cases_where("1 = 1", None).await
+    }
+
     /// Returns the cases of a device, the most urgent first.
     pub async fn cases_of_device(&self, device: &DeviceId) -> Result<Vec<Case>, StoreError> {
         self.cases_where("c.device = $1", Some(device.as_str())).await

@@ -129,6 +129,13 @@ impl Store {
         query.number(self.reader()).await
     }
 
+    /// Returns all devices, by id.
+    pub async fn all_devices(&self) -> Result<Vec<Device>, StoreError> {
+        Statement::new("devices", &format!("SELECT d.*, h.last_seen, h.address {FROM} ORDER BY d.id"))
+            .read(self.reader(), read)
+            .await
+    }
+
     /// Returns all devices of a product, by id.
     pub async fn devices_of(&self, product: &ProductId) -> Result<Vec<Device>, StoreError> {
         let text = format!("SELECT d.*, h.last_seen, h.address {FROM} WHERE d.product = $1 ORDER BY d.id");

@@ -176,11 +176,46 @@ impl Store {
             .await
     }
 
-    /// Returns an action id that is larger than all before, also over a restart.
-    pub async fn next_action_id(&self) -> Result<ActionId, StoreError> {
-        let text = "INSERT INTO sequences (name, last) VALUES ('action', 1) \
-             ON CONFLICT (name) DO UPDATE SET last = sequences.last + 1 RETURNING last AS n";
-        Statement::new("sequences", text).number(self.writer()).await.map(ActionId)
+    /// Returns the newest order of a device that it has finished and that led to an image; orders to cancel lead to none.
+    pub async fn finished_directive(
+        &self,
+        device: &DeviceId,
+        image: &Sha256Digest,
+    ) -> Result<Option<StoredDirective>, StoreError> {
+        let text = "SELECT * FROM directives WHERE device = $1 AND image = $2 AND state = 'closed' \
+             ORDER BY action DESC LIMIT 1";
+        Statement::new("directives", text)
+            .arg(device.as_str())
+            .arg(*image)
+            .read_one(self.reader(), read)
+            .await
+    }
+
+    /// Returns the orders to install a release that was taken back after its rollout had ended, where the device has not
+    /// acted on them: no rollout looks after those any more.
+    pub async fn orphaned_directives(&self) -> Result<Vec<StoredDirective>, StoreError> {
+        let text = "SELECT d.* FROM directives d JOIN releases r ON r.id = d.release \
+             JOIN rollouts o ON o.id = d.rollout \
+             JOIN members m ON m.rollout = d.rollout AND m.device = d.device AND m.action = d.action \
+             WHERE d.state = 'open' AND d.todo = 'install' AND r.state IN ('withdrawn', 'rejected') \
+             AND o.state = 'finished' AND m.state IN ('offered', 'updating') ORDER BY d.action";
+        Statement::new("directives", text).read(self.reader(), read).await
+    }
+
+    /// Reserves so many action ids in a row and returns the first one: all are larger than all before, also over a
+    /// restart. What is reserved and not used is skipped.
+    pub async fn reserve_action_ids(&self, count: u64) -> Result<ActionId, StoreError> {
+        let text = "INSERT INTO sequences (name, last) VALUES ('action', $1) \
+             ON CONFLICT (name) DO UPDATE SET last = sequences.last + $1 RETURNING last - $1 + 1 AS n";
+        Statement::new("sequences", text).arg(count).number(self.writer()).await.map(ActionId)
+    }
+
+    /// Returns how many answers of a device to an order are kept.
+    pub async fn feedback_count(&self, action: ActionId) -> Result<u64, StoreError> {
+        Statement::new("feedback", "SELECT count(*) AS n FROM feedback WHERE action = $1")
+            .arg(action.0)
+            .number(self.reader())
+            .await
     }
 
     /// Returns what a device answered to an order, the oldest first.

@@ -1,5 +1,7 @@
 //! Rollouts, and the devices in them.
 
+use std::collections::BTreeMap;
+
 use sqlx::SqliteConnection;
 use warden_model::rollout::{MaintenanceWindow, Member, Rollout};
 use warden_model::{ActionId, DeviceId, Generation, RolloutId};
@@ -107,6 +109,47 @@ impl Store {
         let text = "SELECT * FROM rollouts WHERE state IN ('running', 'paused', 'halted', 'rolling-back') \
              ORDER BY created_at, id";
         Statement::new("rollouts", text).read(self.reader(), read).await
+    }
+
+    /// Returns the rollouts that have gone back and have a device that came to run their release only after that, the
+    /// oldest first.
+    pub async fn rollouts_with_stragglers(&self) -> Result<Vec<Rollout>, StoreError> {
+        let text = "SELECT r.* FROM rollouts r WHERE r.state = 'rolled-back' AND EXISTS (SELECT 1 FROM members m \
+             WHERE m.rollout = r.id AND m.state IN ('installed', 'booted', 'healthy')) ORDER BY r.created_at, r.id";
+        Statement::new("rollouts", text).read(self.reader(), read).await
+    }
+
+    /// Returns where a device stands in a rollout.
+    pub async fn member(
+        &self,
+        rollout: &RolloutId,
+        device: &DeviceId,
+    ) -> Result<Option<Member>, StoreError> {
+        let text = "SELECT device, phase, state, since, action FROM members WHERE rollout = $1 AND device = $2";
+        Statement::new("members", text)
+            .arg(rollout.as_str())
+            .arg(device.as_str())
+            .read_one(self.reader(), read_member)
+            .await
+    }
+
+    /// Returns the devices of all rollouts, the rollouts from the newest to the oldest.
+    pub async fn all_members(&self) -> Result<Vec<(Rollout, Vec<Member>)>, StoreError> {
+        let text = "SELECT m.device, m.phase, m.state, m.since, m.action, m.rollout FROM members m \
+             ORDER BY m.rollout, m.phase, m.device";
+        let read = |row: &Row| Ok((row.parsed::<RolloutId>("rollout")?, read_member(row)?));
+        let mut members: BTreeMap<RolloutId, Vec<Member>> = BTreeMap::new();
+        for (rollout, member) in Statement::new("members", text).read(self.reader(), read).await? {
+            members.entry(rollout).or_default().push(member);
+        }
+        let rollouts = self.rollouts().await?;
+        Ok(rollouts
+            .into_iter()
+            .map(|rollout| {
+                let own = members.remove(&rollout.id).unwrap_or_default();
+                (rollout, own)
+            })
+            .collect())
     }
 
     /// Returns the devices of a rollout, by phase, then by id.

@@ -68,12 +68,12 @@ fn an_enrolment_token_counts_its_uses() {
         let store = store_with(&[Write::Product(build::product(Seed(1)))]).await;
         let token = build::digest(1);
         store.create_enrolment(&token, &grant(2)).await.unwrap();
-        assert_eq!(store.use_enrolment(&token, NOW).await.unwrap(), grant(1));
-        let late = store.use_enrolment(&token, NOW.plus(Seconds(60))).await;
+        assert_eq!(store.enrol(&token, NOW, |_| Vec::new()).await.unwrap(), grant(1));
+        let late = store.enrol(&token, NOW.plus(Seconds(60)), |_| Vec::new()).await;
         assert!(matches!(late, Err(EnrolmentRefused::Expired)));
-        assert_eq!(store.use_enrolment(&token, NOW).await.unwrap(), grant(0));
-        assert!(matches!(store.use_enrolment(&token, NOW).await, Err(EnrolmentRefused::UsedUp)));
-        let unknown = store.use_enrolment(&build::digest(2), NOW).await;
+        assert_eq!(store.enrol(&token, NOW, |_| Vec::new()).await.unwrap(), grant(0));
+        assert!(matches!(store.enrol(&token, NOW, |_| Vec::new()).await, Err(EnrolmentRefused::UsedUp)));
+        let unknown = store.enrol(&build::digest(2), NOW, |_| Vec::new()).await;
         assert!(matches!(unknown, Err(EnrolmentRefused::Unknown)));
         let stranger = EnrolmentGrant { product: build::product_id("nobody"), ..grant(1) };
         let refused = store.create_enrolment(&token, &stranger).await;
@@ -88,7 +88,7 @@ async fn race(store: Store) -> usize {
     let tries: Vec<_> = (0..20)
         .map(|_| {
             let store = store.clone();
-            tokio::spawn(async move { store.use_enrolment(&token, NOW).await })
+            tokio::spawn(async move { store.enrol(&token, NOW, |_| Vec::new()).await })
         })
         .collect();
     let mut accepted = 0;

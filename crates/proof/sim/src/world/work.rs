@@ -23,11 +23,9 @@ impl World {
         let Some(device) = self.devices.get_mut(id) else { return };
         device.busy = None;
         let Some(machine) = &mut device.machine else { return };
-        let told = format!("{input:?}");
         let outputs = machine.handle(input, now);
         if outputs.is_empty() {
-            let told: String = told.chars().take(80).collect();
-            self.note_broken(vec![format!("{id}: the machine asks for nothing after {told}")]);
+            self.note_broken(vec![format!("{id}: the machine asks for nothing")]);
             return;
         }
         device.todo = outputs.into();
@@ -132,15 +130,12 @@ impl World {
     pub(super) fn done(&mut self, id: &DeviceId) {
         let Some(device) = self.devices.get_mut(id) else { return };
         let Some(busy) = device.busy.take() else { return };
-        let before = device.flash.journal.clone();
+        if matches!(busy.output, Output::Save(_)) {
+            return self.saved(id, &busy.output);
+        }
         device.apply(&busy.output);
         match &busy.output {
-            Output::Save(_) => {
-                let broken = rules::after_save(device, &before, &self.server);
-                self.note_broken(broken);
-                self.begin_next(id);
-            }
-            Output::ForgetTrial => self.begin_next(id),
+            Output::Save(_) | Output::ForgetTrial => self.begin_next(id),
             Output::ArmAndReboot { .. } | Output::Revert => self.reboots(id),
             Output::Confirm => self.feed(id, Input::Confirmed),
             Output::WaitUntil(_) => self.feed(id, Input::Tick),
@@ -176,6 +171,16 @@ impl World {
             | Output::Feedback { .. }
             | Output::SendAttributes => {}
         }
+    }
+
+    /// The journal is durable, and has not gone back.
+    fn saved(&mut self, id: &DeviceId, output: &Output) {
+        let Some(device) = self.devices.get_mut(id) else { return };
+        let before = device.flash.journal.clone();
+        device.apply(output);
+        let broken = rules::after_save(device, &before, &self.server);
+        self.note_broken(broken);
+        self.begin_next(id);
     }
 
     fn download_ends(&mut self, id: &DeviceId, busy: &Busy, (offset, size): (u64, u64)) {

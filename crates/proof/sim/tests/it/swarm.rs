@@ -1,4 +1,5 @@
-//! Hundreds of random worlds; set `FLEETWARDEN_SIM_SEED` to live through one of them again.
+//! Hundreds of random worlds. `FLEETWARDEN_SIM_SEED` lives through one of them again, `FLEETWARDEN_SIM_WORLDS` through that
+//! many a test (up to 1,000 seeds differ from those of the next test).
 
 use std::fmt::Write as _;
 use warden_model::rollout::RolloutState;
@@ -7,8 +8,12 @@ use warden_sim::swarm::live;
 /// Worlds a test; each test runs in a process of its own.
 const WORLDS: u64 = 64;
 
+fn number_in(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
 fn check(first: u64) {
-    if let Some(seed) = std::env::var("FLEETWARDEN_SIM_SEED").ok().and_then(|text| text.parse().ok()) {
+    if let Some(seed) = number_in("FLEETWARDEN_SIM_SEED") {
         // The whole suite fails or passes by this one world.
         if let Err(wreck) = live(seed) {
             panic!("{wreck}");
@@ -17,7 +22,7 @@ fn check(first: u64) {
     }
     let mut endings = Vec::new();
     let mut wrecks = String::new();
-    for seed in first..first + WORLDS {
+    for seed in first..first + number_in("FLEETWARDEN_SIM_WORLDS").unwrap_or(WORLDS) {
         match live(seed) {
             Ok(ending) => endings.push(ending),
             Err(wreck) => writeln!(wrecks, "{wreck}").unwrap(),

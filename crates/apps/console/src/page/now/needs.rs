@@ -95,14 +95,14 @@ fn of_release(release: &Release, rollouts: &[Rollout]) -> Option<Need> {
             Tone::Care,
             "waits for a signature",
             "Sign it with the offline key, on the machine that holds it.",
-            format!("fleetwarden release sign {id}"),
+            format!("fleetwarden release sign {id} --keys FOLDER"),
         ),
         // The first release of a product has nothing to replace: the devices were made with it.
         ReleaseState::Signed if release.counter > 1 && !is_planned() => (
             Tone::Care,
             "is signed, and rolls out nowhere",
             "See what a rollout would do.",
-            format!("fleetwarden rollout plan --release {id}"),
+            format!("fleetwarden rollout plan {id}"),
         ),
         ReleaseState::Uploaded
         | ReleaseState::Analysed
@@ -182,7 +182,7 @@ async fn of_shields(app: &App) -> Result<Option<Need>, Failure> {
         detail: format!("{} stands without the protection that was planned for it.", first.device),
         href: "/shields".to_owned(),
         next: "See why the rules were refused.".to_owned(),
-        command: Some("fleetwarden doctor".to_owned()),
+        command: Some("fleetwarden shield list".to_owned()),
     }))
 }
 

@@ -5,8 +5,8 @@
 
 use maud::{Markup, html};
 use serde_json::Value;
-use warden_model::Timestamp;
 use warden_model::release::ReleaseState;
+use warden_model::{Seconds, Timestamp};
 use warden_store::{LabOutcome, LabRun};
 
 use crate::view::{Tone, age, badge};
@@ -26,6 +26,7 @@ pub(super) fn runs(runs: &[LabRun], state: ReleaseState, now: Timestamp) -> Mark
                         (outcome(run.outcome)) " " span.strong { (run.scenario) } " "
                         span.muted { (age(now, run.at)) }
                     }
+                    (about(&run.detail))
                     (checks(&run.detail))
                 }
             }
@@ -60,6 +61,16 @@ fn outcome_of(check: &Value) -> LabOutcome {
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Draws why the scenario ran, and how long it took, where the run says so.
+fn about(detail: &Value) -> Markup {
+    let took = detail.get("took_seconds").and_then(Value::as_u64);
+    html! {
+        @if let Some(why) = detail.get("why").and_then(Value::as_str) {
+            p.muted { (why) @if let Some(took) = took { " It took " (Seconds(took)) "." } }
+        }
+    }
 }
 
 /// Returns the checks, which stand in a list of their own or under `checks`.

@@ -4,7 +4,7 @@
 //! decides again when a command comes.
 
 use maud::{Markup, html};
-use warden_model::rollout::Rollout;
+use warden_model::rollout::{Rollout, RolloutState};
 use warden_model::{RolloutId, Timestamp};
 use warden_rollout::{Command, command};
 
@@ -56,9 +56,18 @@ pub(super) fn actions(rollout: &Rollout, now: Timestamp) -> Markup {
     // The planner's own rules are asked on a copy, so that console and server cannot disagree.
     let fits = |action: &&Action| command(&mut rollout.clone(), action.command, "console", now).is_ok();
     let fitting: Vec<&Action> = ACTIONS.iter().filter(fits).collect();
+    let over = match rollout.state {
+        RolloutState::RollingBack => "Nothing is to be done here: a rollback runs to its end.",
+        RolloutState::Draft
+        | RolloutState::Running
+        | RolloutState::Paused
+        | RolloutState::Halted
+        | RolloutState::RolledBack
+        | RolloutState::Finished => "Nothing is to be done here: it is over.",
+    };
     html! {
         div.actions role="group" aria-label="What you can do" {
-            @if fitting.is_empty() { p.muted { "Nothing is to be done here: it " @if rollout.state == warden_model::rollout::RolloutState::RollingBack { "runs to its end." } @else { "is over." } } }
+            @if fitting.is_empty() { p.muted { (over) } }
             @for action in &fitting {
                 button #{ "do-" (action.word) } type="button" title=(action.meaning)
                     class=[(action.command == Command::RollBack).then_some("danger")]
@@ -85,7 +94,10 @@ pub(super) fn roll_back_dialog(id: &RolloutId) -> Markup {
     html! {
         dialog #roll-back-dialog aria-labelledby="roll-back-title" {
             h2 #roll-back-title { "Roll " (id) " back?" }
-            p { "Every device that runs the release is ordered back to what it ran before. It is weak again where the release closed a weakness. A rollback always runs to its end." }
+            p {
+                "Every device that runs the release is ordered back to what it ran before. It is weak again where the "
+                "release closed a weakness. A rollback always runs to its end."
+            }
             form method="dialog" {
                 button value="cancel" { "Cancel" } " "
                 button.danger value="confirm" { "Roll back" }
