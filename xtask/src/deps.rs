@@ -10,7 +10,7 @@ use crate::run;
 
 /// Most packages in Cargo.lock, our own included. Each costs build time on every machine and trust in its makers; raise
 /// it only together with a decision in docs/adr.
-const PACKAGES_MAX: usize = 360;
+const PACKAGES_MAX: usize = 355;
 
 /// Checks the tree; an error lists everything that is wrong.
 pub(crate) fn run(_: &[String]) -> Result<()> {

@@ -30,7 +30,7 @@ fn the_files_hold_what_was_committed_at_any_moment() {
         let store = Store::open(dir.path()).await.unwrap();
         for number in 0..12 {
             store.commit(&[product(number)]).await.unwrap();
-            let action = store.next_action_id().await.unwrap();
+            let action = store.reserve_action_ids(1).await.unwrap();
             assert_eq!(action, ActionId(number + 1));
             // Half a transaction is on its way while the power goes.
             let mut half = store.begin().await.unwrap();
@@ -40,7 +40,7 @@ fn the_files_hold_what_was_committed_at_any_moment() {
             drop(half);
             let found = Store::open(crashed.path()).await.unwrap();
             assert_eq!(found.products().await.unwrap().len() as u64, number + 1);
-            assert_eq!(found.next_action_id().await.unwrap(), ActionId(number + 2), "never given twice");
+            assert_eq!(found.reserve_action_ids(1).await.unwrap(), ActionId(number + 2), "never given twice");
         }
     });
 }

@@ -276,8 +276,8 @@ fn numbers_only_ever_grow() {
         later.counter = 50;
         store.commit(&[Write::Release(later)]).await.unwrap();
         assert_eq!(store.next_release_counter(&fleet.product.id).await.unwrap(), 51);
-        assert_eq!(store.next_action_id().await.unwrap(), ActionId(1));
-        assert_eq!(store.next_action_id().await.unwrap(), ActionId(2));
+        assert_eq!(store.reserve_action_ids(1).await.unwrap(), ActionId(1));
+        assert_eq!(store.reserve_action_ids(1).await.unwrap(), ActionId(2));
     });
 }
 

@@ -144,7 +144,7 @@ async fn an_enrolment_token_is_shown_once_and_kept_as_a_hash() {
     let made = world.json("POST", path, wish.clone()).await.ok(201);
     assert_eq!(text(&made, "ca_fingerprint"), world.context.authority.fingerprint().to_string());
     let hash = hash_of(text(&made, "token").as_bytes());
-    let grant = world.context.store.use_enrolment(&hash, now()).await.unwrap();
+    let grant = world.context.store.enrol(&hash, now(), |_| Vec::new()).await.unwrap();
     assert_eq!((grant.uses_left, grant.product.as_str()), (1, "cam"));
     assert!(!world.story().await.concat().contains(text(&made, "token")));
     for (field, value, code, why) in [
