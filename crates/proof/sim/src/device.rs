@@ -178,15 +178,13 @@ impl SimDevice {
         }
     }
 
-    /// Says whether the device has nothing left to say, and nothing to do for an order that is still offered.
+    /// Says whether the device has nothing left to say, and nothing to do: an order that is offered it will take with its next
+    /// poll, one that nobody offers any more rests for as long as that is so.
     pub fn is_at_rest(&self, offered: Offered) -> bool {
-        match (self.power, &self.machine) {
-            (Power::Gone, _) => true,
-            (Power::On, Some(machine)) => {
-                let idle = machine.journal().update.is_none() || offered == Offered::Nothing;
-                idle && machine.journal().outbox.is_empty()
-            }
-            (Power::On, None) | (Power::Off, _) => false,
+        match (self.power, &self.machine, offered) {
+            (Power::Gone, _, _) => true,
+            (Power::On, Some(machine), Offered::Nothing) => machine.journal().outbox.is_empty(),
+            (Power::On, _, Offered::Order) | (Power::On, None, _) | (Power::Off, _, _) => false,
         }
     }
 }

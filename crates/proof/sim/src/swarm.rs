@@ -19,8 +19,8 @@ use crate::world::{World, is_at_work};
 /// How long faults are injected.
 const STORM: Seconds = Seconds::hours(3);
 /// In so much virtual time after the storm every world comes to rest: the order timeout, the longest soak and all the
-/// waits of the machines are far below.
-const END_MAX: Seconds = Seconds::hours(48);
+/// waits of the machines are far below a day, and each of three phases may wait a day for its window.
+const END_MAX: Seconds = Seconds::days(4);
 /// Lines of the log that a failure shows.
 const TAIL: usize = 60;
 

@@ -131,7 +131,6 @@ impl World {
     /// Says whether every device and every rollout has come to rest: nothing more happens unless somebody does something.
     pub fn is_settled(&self) -> bool {
         let devices_rest = self.devices.values().all(|device| {
-            // An order that nobody offers any more rests on the device for as long as that is so.
             let order = self.server.state.open_order(&device.settings.device);
             device.is_at_rest(if order.is_some() { Offered::Order } else { Offered::Nothing })
         });
