@@ -7,6 +7,7 @@ mod heartbeats;
 mod pages;
 mod people;
 mod round_trip;
+mod whole;
 
 use warden_model::Timestamp;
 

@@ -105,7 +105,7 @@ fn text(id: &str, title: &str, use_it: &str, value: Option<&Value>) -> Markup {
                     p.muted { (use_it) }
                     button.copy type="button" data-copy-from={ (id) "-text" } { "Copy" }
                 }
-                pre id={ (id) "-text" } tabindex="0" aria-label=(title) { (shown) }
+                pre id={ (id) "-text" } tabindex="0" role="region" aria-label=(title) { (shown) }
                 @if shown.len() < text.len() { p.muted { "The first " (ByteCount(shown.len() as u64)) " of " (ByteCount(text.len() as u64)) "." } }
             }
         }

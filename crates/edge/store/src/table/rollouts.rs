@@ -120,12 +120,9 @@ impl Store {
     }
 
     /// Returns where a device stands in a rollout.
-    pub async fn member(
-        &self,
-        rollout: &RolloutId,
-        device: &DeviceId,
-    ) -> Result<Option<Member>, StoreError> {
-        let text = "SELECT device, phase, state, since, action FROM members WHERE rollout = $1 AND device = $2";
+    pub async fn member(&self, rollout: &RolloutId, device: &DeviceId) -> Result<Option<Member>, StoreError> {
+        let text =
+            "SELECT device, phase, state, since, action FROM members WHERE rollout = $1 AND device = $2";
         Statement::new("members", text)
             .arg(rollout.as_str())
             .arg(device.as_str())

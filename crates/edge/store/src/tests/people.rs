@@ -109,3 +109,20 @@ fn of_twenty_at_the_same_time_one_enrols() {
         assert_eq!(race(Store::open(dir.path()).await.unwrap()).await, 1);
     });
 }
+
+#[test]
+fn a_device_and_the_use_of_its_token_are_kept_together() {
+    run(async {
+        let store = store_with(&[Write::Product(build::product(Seed(1)))]).await;
+        let token = build::digest(1);
+        store.create_enrolment(&token, &grant(1)).await.unwrap();
+        let stranger = build::device(Seed(1), &build::product_id("nobody"));
+        let refused = store.enrol(&token, NOW, |_| vec![Write::Device(stranger)]).await;
+        assert!(matches!(refused, Err(EnrolmentRefused::Store(StoreError::MissingParent))), "{refused:?}");
+        assert_eq!(store.enrolment(&token, NOW).await.unwrap(), grant(1), "the use is not lost");
+        let device = build::device(Seed(1), &build::product(Seed(1)).id);
+        store.enrol(&token, NOW, |_| vec![Write::Device(device.clone())]).await.unwrap();
+        assert!(store.device(&device.id).await.unwrap().is_some());
+        assert!(matches!(store.enrolment(&token, NOW).await, Err(EnrolmentRefused::UsedUp)));
+    });
+}

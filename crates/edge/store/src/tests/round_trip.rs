@@ -277,7 +277,8 @@ fn numbers_only_ever_grow() {
         store.commit(&[Write::Release(later)]).await.unwrap();
         assert_eq!(store.next_release_counter(&fleet.product.id).await.unwrap(), 51);
         assert_eq!(store.reserve_action_ids(1).await.unwrap(), ActionId(1));
-        assert_eq!(store.reserve_action_ids(1).await.unwrap(), ActionId(2));
+        assert_eq!(store.reserve_action_ids(3).await.unwrap(), ActionId(2));
+        assert_eq!(store.reserve_action_ids(1).await.unwrap(), ActionId(5));
     });
 }
 

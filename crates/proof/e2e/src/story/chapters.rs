@@ -14,6 +14,8 @@ use crate::binaries::Binaries;
 use crate::fleet::{Device, Fate, wait_for_first_reports};
 use crate::process::{run, wait_for};
 use crate::proxy::device_address;
+use crate::server::Server;
+use crate::talk::Talk;
 use crate::traffic::{suricata_flow, zeek_connection};
 
 /// Where the products of the demo usually call: documentation addresses (RFC 5737).
@@ -133,25 +135,26 @@ impl Story {
         ours.map(|device| device.profile.id).collect()
     }
 
-    /// The product out of support gets no update ever: its devices are shielded while everybody else waits for 1.1.
+    /// No fix exists yet: every affected device is shielded at once; those whose product gets no updates stay so.
     fn shielded_at_once(&self) -> Result<()> {
+        let surely = self.surely_affected();
         let shields = wait_for("the shields", Duration::from_secs(30), || {
             let mut shields = self.server.api.shields()?;
-            shields.retain(|shield| shield.reason == "support-ended" && shield.state != "lifted");
-            Ok((shields.len() == 2).then_some(shields))
+            shields.retain(|shield| shield.state != "lifted");
+            let all = surely.iter().all(|device| shields.iter().any(|shield| shield.device == *device));
+            Ok(all.then_some(shields))
         })?;
-        for shield in shields {
-            ensure!(
-                shield.state == "verified",
-                "the shield of {} is {}: is nftables installed?",
-                shield.device,
-                shield.state
-            );
-            self.talk.say(&format!(
-                "{} gets no updates any more: shielded, rules checked by the real nft",
-                shield.device
-            ));
+        for shield in &shields {
+            let (device, state) = (&shield.device, &shield.state);
+            ensure!(state == "verified", "the shield of {device} is {state}: is nftables installed?");
+            if shield.reason == "support-ended" {
+                self.talk.say(&format!("{device} gets no updates any more: shielded until it is retired"));
+            }
         }
+        let waiting = shields.iter().filter(|shield| shield.reason == "patch-pending").count();
+        self.talk.say(&format!(
+            "{waiting} devices are shielded until they run a fix; all rules passed the real nft"
+        ));
         Ok(())
     }
 
@@ -190,53 +193,15 @@ impl Story {
             self.server.api.post(&format!("/api/v1/rollouts/{}/start", rollout.id), &json!({}))?;
             ids.push(rollout.id);
         }
-        self.cut_power()?;
-        self.follow(&ids)
-    }
-
-    /// Kills one device in the middle of writing its slot, and gives it its power back.
-    fn cut_power(&mut self) -> Result<()> {
+        let (server, talk) = (&self.server, self.talk);
         let victim = self.devices.iter_mut().find(|device| device.profile.fate == Fate::KilledWhileWriting);
         let victim = victim.context("nobody to cut the power of")?;
-        let written = victim.power_cut_while_writing(Duration::from_mins(1))?;
-        let id = victim.profile.id;
-        self.talk.say(&format!("{id}: power cut (kill -9) with {} of its slot written", ByteCount(written)));
-        std::thread::sleep(Duration::from_millis(300));
-        victim.power_on()?;
-        self.talk.say(&format!("{id}: power is back; it still runs 1.0 and goes on where it was"));
-        Ok(())
-    }
-
-    /// Tells the rollouts' events as they come, until all have ended.
-    fn follow(&self, ids: &[String]) -> Result<()> {
-        let mut told: Vec<usize> = vec![0; ids.len()];
-        wait_for("the rollouts to end", Duration::from_mins(3), || {
-            let mut running = 0;
-            for (id, told) in ids.iter().zip(&mut told) {
-                *told = self.tell_events(id, *told)?;
-                let rollout = self.server.api.rollout(id)?;
-                match rollout.state.as_str() {
-                    "finished" => {}
-                    "halted" => bail!("the rollout {id} halted: {}", rollout.reason),
-                    _ => running += 1,
-                }
-            }
-            Ok((running == 0).then_some(()))
+        std::thread::scope(|scope| {
+            let cut = scope.spawn(move || cut_power(victim, talk));
+            let followed = follow(server, talk, &ids);
+            cut.join().map_err(|_| anyhow::anyhow!("cutting the power panicked"))??;
+            followed
         })
-    }
-
-    /// Tells the events of a rollout behind the first `told`; returns how many there are.
-    fn tell_events(&self, id: &str, told: usize) -> Result<usize> {
-        let page = self.server.api.get(&format!("/api/v1/rollouts/{id}/events?limit=500"))?;
-        let events = page.get("items").and_then(|items| items.as_array()).cloned().unwrap_or_default();
-        // The newest come first: tell what is new in the order in which it happened.
-        for event in events.iter().take(events.len().saturating_sub(told)).rev() {
-            let text = |key: &str| event.get(key).and_then(|value| value.as_str()).unwrap_or_default();
-            let device = text("device");
-            let who = if device.is_empty() { id } else { device };
-            self.talk.say(&format!("{who}: {} – {}", text("what"), text("reason")));
-        }
-        Ok(events.len())
     }
 
     pub(super) fn strange_traffic(&mut self) -> Result<()> {
@@ -272,4 +237,47 @@ impl Story {
         }
         Ok(())
     }
+}
+
+/// Kills a device in the middle of writing its slot, and gives it its power back.
+fn cut_power(victim: &mut Device, talk: Talk) -> Result<()> {
+    let written = victim.power_cut_while_writing(Duration::from_mins(1))?;
+    let id = victim.profile.id;
+    talk.say(&format!("{id}: power cut (kill -9) with {} of its slot written", ByteCount(written)));
+    std::thread::sleep(Duration::from_millis(300));
+    victim.power_on()?;
+    talk.say(&format!("{id}: power is back; it still runs 1.0 and goes on where it was"));
+    Ok(())
+}
+
+/// Tells the rollouts' events as they come, until all have ended.
+fn follow(server: &Server, talk: Talk, ids: &[String]) -> Result<()> {
+    let mut told: Vec<usize> = vec![0; ids.len()];
+    wait_for("the rollouts to end", Duration::from_mins(3), || {
+        let mut running = 0;
+        for (id, told) in ids.iter().zip(&mut told) {
+            *told = tell_events(server, talk, id, *told)?;
+            let rollout = server.api.rollout(id)?;
+            match rollout.state.as_str() {
+                "finished" => {}
+                "halted" => bail!("the rollout {id} halted: {}", rollout.reason),
+                _ => running += 1,
+            }
+        }
+        Ok((running == 0).then_some(()))
+    })
+}
+
+/// Tells the events of a rollout behind the first `told`; returns how many there are.
+fn tell_events(server: &Server, talk: Talk, id: &str, told: usize) -> Result<usize> {
+    let page = server.api.get(&format!("/api/v1/rollouts/{id}/events?limit=500"))?;
+    let events = page.get("items").and_then(|items| items.as_array()).cloned().unwrap_or_default();
+    // The newest come first: tell what is new in the order in which it happened.
+    for event in events.iter().take(events.len().saturating_sub(told)).rev() {
+        let text = |key: &str| event.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+        let device = text("device");
+        let who = if device.is_empty() { id } else { device };
+        talk.say(&format!("{who}: {} – {}", text("what"), text("reason")));
+    }
+    Ok(events.len())
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod language;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod swarm;

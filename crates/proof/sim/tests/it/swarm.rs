@@ -6,7 +6,7 @@ use warden_model::rollout::RolloutState;
 use warden_sim::swarm::live;
 
 /// Worlds a test; each test runs in a process of its own.
-const WORLDS: u64 = 64;
+const WORLDS: u64 = 52;
 
 fn number_in(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
