@@ -69,6 +69,9 @@ impl Machine {
             None => (Ending::Success, "the order had not been taken"),
         };
         let closing = Closing { action, channel: Channel::Cancel, ending, detail: detail.to_owned() };
+        if ending == Ending::Success {
+            self.journal.last = Some(closing.clone());
+        }
         self.close(closing);
     }
 
@@ -87,12 +90,17 @@ impl Machine {
             self.hold = offer.hold;
             return;
         }
+        // A number alone says little: a server that was restored from a backup gives numbers out again, with a newer
+        // generation.
         if let Some(last) = &self.journal.last
             && last.action == offer.action
-            && last.channel == Channel::Deployment
+            && offer.generation <= self.journal.generation
         {
-            let again = last.clone();
-            return self.close(again);
+            return match last.channel {
+                Channel::Deployment => self.close(last.clone()),
+                // It was cancelled, and that was answered: what comes now is a replay.
+                Channel::Cancel => {}
+            };
         }
         if offer.generation < self.journal.generation {
             let why = format!(

@@ -234,6 +234,29 @@ fn a_cancellation_before_the_switch_cancels() {
 }
 
 #[test]
+fn a_cancelled_order_that_is_replayed_stays_cancelled() {
+    let mut world = World::new();
+    world.offered.as_mut().unwrap().update = Handling::Skip;
+    world.run();
+    (world.offered, world.cancel) = (None, Some(10));
+    world.run();
+    (world.offered, world.cancel) = (Some(Offered::install(10, NEW)), None);
+    world.run();
+    assert_eq!(world.saved.update, None);
+    assert_eq!(world.saved.confirmed.image, OLD);
+}
+
+#[test]
+fn a_number_that_is_given_out_again_with_a_newer_generation_is_a_new_order() {
+    let mut world = updated();
+    world.offered = Some(Offered { generation: 11, ..Offered::install(10, OLD) });
+    world.closed.clear();
+    world.run();
+    // The image of before is older than what is confirmed: refused, not answered with the success of before.
+    assert_eq!(world.closed.first().map(|closed| closed.3), Some(Finished::Failure));
+}
+
+#[test]
 fn a_cancellation_that_comes_too_late_is_rejected() {
     let mut world = updated();
     world.cancel = Some(10);
