@@ -150,7 +150,7 @@ fn run_apply(args: &ApplyArgs, session: &mut Session) -> Outcome {
         if failed { Err(io::Error::other("the patch could not be applied")) } else { Ok(()) }
     });
     match outcome {
-        Some(Err(error)) => Err(apply_failure(&error)),
+        Some(Err(error)) => Err(not_applied(args, &error)),
         Some(Ok(applied)) => {
             written?;
             session.output.show(&header_json(&applied.header), |_| header_page(&applied.header))?;
@@ -160,9 +160,22 @@ fn run_apply(args: &ApplyArgs, session: &mut Session) -> Outcome {
     }
 }
 
-fn apply_failure(error: &ApplyError) -> Failure {
+/// Says which of the three files it was.
+fn not_applied(args: &ApplyArgs, error: &ApplyError) -> Failure {
     match error {
-        ApplyError::WrongBase { .. } => Failure::new(Exit::Conflict, error.to_string())
+        ApplyError::ReadBase { source } => Failure::file("read", &args.old, source),
+        ApplyError::ReadPatch { source } => Failure::file("read", &args.patch, source),
+        ApplyError::WriteResult { source } => Failure::file("write", &args.output, source),
+        other => {
+            let attempt = format!("apply {} to {}", args.patch.display(), args.old.display());
+            patch_failure(&attempt, other)
+        }
+    }
+}
+
+fn patch_failure(attempt: &str, error: &ApplyError) -> Failure {
+    match error {
+        ApplyError::WrongBase { .. } => Failure::new(Exit::Conflict, format!("{attempt}: {error}"))
             .hint("`fleetwarden delta info PATCH` shows which base it wants"),
         ApplyError::NotAPatch
         | ApplyError::Version { .. }
@@ -170,13 +183,14 @@ fn apply_failure(error: &ApplyError) -> Failure {
         | ApplyError::Corrupt { .. }
         | ApplyError::Unpack { .. }
         | ApplyError::TrailingBytes
-        | ApplyError::ResultMismatch { .. } => Failure::invalid("apply the patch", error)
-            .hint("load the patch again: it is damaged, or was never one"),
+        | ApplyError::ResultMismatch { .. } => {
+            Failure::invalid(attempt, error).hint("load the patch again: it is damaged, or was never one")
+        }
         ApplyError::ResultTooLarge { .. } | ApplyError::Memory { .. } => {
-            Failure::invalid("apply the patch", error)
+            Failure::invalid(attempt, error).hint("send the full image instead")
         }
         ApplyError::ReadPatch { .. } | ApplyError::ReadBase { .. } | ApplyError::WriteResult { .. } => {
-            Failure::failed("apply the patch", error)
+            Failure::failed(attempt, error)
         }
     }
 }
@@ -223,7 +237,10 @@ fn header_page(header: &Header) -> Page {
 
 fn info(args: &InfoArgs, session: &mut Session) -> Outcome {
     let mut file = File::open(&args.patch).map_err(|error| Failure::file("open", &args.patch, &error))?;
-    let header = read_header(&mut file).map_err(|error| apply_failure(&error))?;
+    let header = read_header(&mut file).map_err(|error| match &error {
+        ApplyError::ReadPatch { source } => Failure::file("read", &args.patch, source),
+        other => patch_failure(&format!("read {}", args.patch.display()), other),
+    })?;
     session.output.show(&header_json(&header), |_| header_page(&header))?;
     Ok(Exit::Done)
 }
@@ -247,7 +264,7 @@ fn bench(args: &BenchArgs, session: &mut Session) -> Outcome {
             let clock = Instant::now();
             let mut result = Vec::new();
             apply(&mut Cursor::new(&old), &mut patch.as_slice(), &mut result, &ApplyLimits::default())
-                .map_err(|error| apply_failure(&error))?;
+                .map_err(|error| patch_failure("apply the patch that was made", &error))?;
             rows.push(("patch", size(&patch), Some(make_time), Some(clock.elapsed())));
         }
         Made::FullIsSmaller { patch, .. } => {

@@ -104,12 +104,16 @@ impl Failure {
         let exit = match error.kind() {
             io::ErrorKind::NotFound => Exit::NotFound,
             io::ErrorKind::PermissionDenied => Exit::Denied,
+            io::ErrorKind::IsADirectory => Exit::Invalid,
             _ => Exit::Failed,
         };
         let failure = Self::new(exit, format!("{attempt} {}: {error}", path.display()));
         match error.kind() {
             io::ErrorKind::NotFound => failure.hint("check the path"),
-            io::ErrorKind::StorageFull => failure.hint("make room on the disk and run the command again"),
+            io::ErrorKind::IsADirectory => failure.hint("name a file, not a folder"),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                failure.hint("make room on the disk and run the command again")
+            }
             _ => failure,
         }
     }
@@ -239,6 +243,27 @@ mod tests {
         check(503, Exit::Network);
         check(500, Exit::Failed);
         check(418, Exit::Failed);
+    }
+
+    #[test]
+    fn a_file_that_fails_has_an_exit_and_a_hint_where_there_is_one() {
+        use std::io::ErrorKind;
+        let check = |kind: ErrorKind, exit, hint: Option<&str>| {
+            let failure = Failure::file("write", std::path::Path::new("x.img"), &kind.into());
+            assert_eq!(failure.exit, exit, "{kind}");
+            assert!(failure.message.starts_with("write x.img: "), "{failure}");
+            assert_eq!(
+                failure.hint.as_deref().is_some_and(|is| hint.is_some_and(|hint| is.contains(hint))),
+                hint.is_some()
+            );
+        };
+        check(ErrorKind::NotFound, Exit::NotFound, Some("path"));
+        check(ErrorKind::PermissionDenied, Exit::Denied, None);
+        check(ErrorKind::IsADirectory, Exit::Invalid, Some("not a folder"));
+        for full in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge] {
+            check(full, Exit::Failed, Some("make room"));
+        }
+        check(ErrorKind::Other, Exit::Failed, None);
     }
 
     #[test]

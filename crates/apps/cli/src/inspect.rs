@@ -4,7 +4,7 @@
 //! what was skipped, how much was looked at, and the weaknesses. Refuses: what is no image, and bombs.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -49,11 +49,11 @@ pub(crate) struct InspectArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, session: &mut Session) -> Outcome {
-    let open = || File::open(&args.image).map_err(|error| Failure::file("open", &args.image, &error));
+    let open = || open(&args.image);
     let analysis = analyse(Box::new(BufReader::new(open()?)), &Limits::default());
     let analysis = analysis.map_err(|error| refused(&args.image, &error))?;
     let mut hash = Sha256::new();
-    let bytes = std::io::copy(&mut open()?, &mut hash);
+    let bytes = io::copy(&mut open()?, &mut hash);
     let bytes = ByteCount(bytes.map_err(|error| Failure::file("read", &args.image, &error))?);
     let digest = Sha256Digest(hash.finalize().into());
     if let Some(path) = &args.sbom {
@@ -75,11 +75,21 @@ pub(crate) fn run(args: &InspectArgs, session: &mut Session) -> Outcome {
     Ok(if found { Exit::Attention } else { Exit::Done })
 }
 
+/// Opens an image. A folder can be opened, too, and would then look endless.
+fn open(path: &Path) -> Result<File, Failure> {
+    let failed = |error: io::Error| Failure::file("open", path, &error);
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(file)
+}
+
 fn refused(path: &Path, error: &AnalyseError) -> Failure {
     let failure = Failure::invalid(&format!("look into {}", path.display()), error);
     match error {
         AnalyseError::UnknownFormat { .. } => failure
-            .hint("give the root file system itself; vendor containers and encrypted images are not opened"),
+            .hint("is it the right file, and whole? give the root file system itself: vendor containers and encrypted images are not opened"),
         AnalyseError::Damaged { .. } => {
             failure.hint("compare the file's digest with its maker's; it may have been cut")
         }
@@ -144,6 +154,11 @@ fn page(firmware: &Firmware, analysis: &Analysis, matched: Option<&Matched>) -> 
         .section("components", components)
         .section("not understood", unknown)
         .section("skipped", skipped);
+    let page = match analysis.skipped.len() {
+        0 => page,
+        1 => page.note("1 entry was left out; why stands under \"skipped\""),
+        count => page.note(format!("{count} entries were left out; why stands under \"skipped\"")),
+    };
     match matched {
         Some(matched) => weakness_page(page, matched),
         None => page.note("give --advisories PATH to match the components with known weaknesses"),

@@ -165,7 +165,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
             writeln!(std::io::stdout().lock(), "{line}").unwrap_or_default();
         }
     });
-    warden_server::serve(config, console, listening, stopping).await.map_err(Failure::from)
+    Box::pin(warden_server::serve(config, console, listening, stopping)).await.map_err(Failure::from)
 }
 
 /// Makes the pages from what the server shares.

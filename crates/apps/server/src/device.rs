@@ -33,6 +33,7 @@ pub(crate) fn router(context: &Shared) -> Router {
         .route(&path("/deploymentBase/{action}/feedback"), post(ddi::deployment_feedback))
         .route(&path("/cancelAction/{action}"), get(ddi::cancel_action))
         .route(&path("/cancelAction/{action}/feedback"), post(ddi::cancel_feedback))
+        .route(&path("/installedBase/{action}"), get(ddi::installed_base))
         .route(&path("/softwaremodules/{module}/artifacts"), get(ddi::artifacts))
         .route(&path("/softwaremodules/{module}/artifacts/{file}"), get(artifacts::of_module))
         .route(&path("/fleetwarden/metadata/{file}"), get(artifacts::metadata))
@@ -45,3 +46,6 @@ pub(crate) fn router(context: &Shared) -> Router {
         .route("/.well-known/est/simplereenroll", post(est::simple_reenrol));
     controller.merge(est).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(context.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,10 @@ pub mod setup;
 pub mod turn;
 
 mod listen;
+mod lock;
 mod serve;
+#[cfg(test)]
+mod testing;
 
 pub use config::Config;
 pub use context::Context;

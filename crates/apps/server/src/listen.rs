@@ -15,6 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 /// Most connections at a time on one listener: at about 30 KiB each they take 300 MiB, which the smallest server has.
@@ -35,14 +36,14 @@ pub struct Peer {
     pub certificate: Option<Arc<[u8]>>,
 }
 
-/// Serves a router on a listener until `stop` turns true.
+/// Serves a router on a listener until `stop` turns true; each connection gets the TLS configuration of its time.
 pub(crate) async fn run(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: watch::Receiver<Arc<rustls::ServerConfig>>,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
+    let cut = CancellationToken::new();
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     loop {
@@ -63,17 +64,19 @@ pub(crate) async fn run(
             warn!(%address, limit = CONNECTIONS_MAX, "too many connections, turned one away");
             continue;
         };
-        tokio::spawn(connection(
-            socket,
-            address,
-            acceptor.clone(),
-            router.clone(),
-            graceful.watcher(),
-            permit,
-        ));
+        let acceptor = TlsAcceptor::from(Arc::clone(&tls.borrow()));
+        let served = connection(socket, address, acceptor, router.clone(), graceful.watcher(), permit);
+        let cut = cut.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = served => {}
+                () = cut.cancelled() => debug!(%address, "cut a request off"),
+            }
+        });
     }
     if tokio::time::timeout(STOP_TIME, graceful.shutdown()).await.is_err() {
-        debug!("requests were still open after {STOP_TIME:?}, closed them");
+        warn!("requests were still open after {STOP_TIME:?}, cut them off");
+        cut.cancel();
     }
 }
 
@@ -108,3 +111,6 @@ async fn connection(
     }
     drop(permit);
 }
+
+#[cfg(test)]
+mod tests;

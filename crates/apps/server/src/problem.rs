@@ -63,7 +63,24 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::internal("read or write its state", &error)
+        let failure = match &error {
+            StoreError::StorageFull => Self::new(ProblemCode::NoSpace, error.to_string()),
+            StoreError::Page(page) => Self::invalid(page),
+            StoreError::MakeFolder { .. }
+            | StoreError::Open { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::Migrate { .. }
+            | StoreError::Query { .. }
+            | StoreError::Transaction { .. }
+            | StoreError::MissingParent
+            | StoreError::Busy
+            | StoreError::Corrupt { .. }
+            | StoreError::Unfit { .. } => Self::internal("read or write its state", &error),
+        };
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
     }
 }
 
@@ -73,5 +90,26 @@ impl IntoResponse for Failure {
         let mut response = (status, Json(self.0)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use warden_store::StoreError;
+    use warden_wire::page::PageError;
+
+    use super::Failure;
+
+    #[test]
+    fn what_the_store_refuses_has_a_code_and_a_hint_of_its_own() {
+        let check = |error: StoreError, code: &str, status: u16, hint: &str| {
+            let problem = Failure::from(error).0;
+            assert_eq!((problem.code(), problem.status), (code, status));
+            assert!(problem.hint.as_deref().unwrap_or_default().contains(hint), "{problem:?}");
+        };
+        check(StoreError::StorageFull, "no-space", 507, "free space");
+        check(StoreError::Page(PageError::Cursor), "invalid", 400, "first page again");
+        check(StoreError::MissingParent, "internal", 500, "log says why");
+        check(StoreError::Busy, "internal", 500, "stop the other server");
     }
 }

@@ -20,9 +20,10 @@ use crate::config::Config;
 use crate::context::{Context, Shared};
 use crate::repository::Repository;
 use crate::setup::Layout;
-use crate::{api, device, listen, problem, turn};
+use crate::{api, device, listen, lock, problem, turn};
 
-/// How long the server's own TLS certificate is valid: it is made anew at each start, from the device CA.
+/// How long the server's own TLS certificate is valid: it is made anew, from the device CA, at each start and at half of
+/// this time, so that a server which runs for years never shows an expired one.
 const SERVER_CERTIFICATE_LIFETIME: Seconds = Seconds::days(90);
 /// How often the online metadata is signed anew: four times in the life of a timestamp.
 const REFRESH_EVERY: Duration = Duration::from_hours(6);
@@ -45,6 +46,9 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let started = now();
+    // A server whose matching is broken would report a safe fleet: it must not start.
+    warden_assess::canary::check().context("check that advisories are still matched")?;
+    let held = lock::hold(&config.data_dir)?;
     let device_listener = bind(config.device_address).await?;
     let console_listener = bind(config.console_address).await?;
     let addresses =
@@ -56,20 +60,28 @@ pub async fn serve(
     let context = Arc::new(open(config, started).await?);
     context.repository.refresh(started).await.context("sign the online metadata")?;
 
-    let device_tls = tls(&context, started, &Listener::Devices)?;
-    let console_tls = tls(&context, started, &Listener::People)?;
-    let people = api::router(&context).merge(console(&context));
+    let (device_tls, devices) = watch::channel(tls(&context, started, &Listener::Devices)?);
+    let (people_tls, people) = watch::channel(tls(&context, started, &Listener::People)?);
+    let pages = api::router(&context).merge(console(&context));
     // Nobody may wait for the addresses any more; the server serves all the same.
     listening.send(addresses).ok();
     info!(devices = %addresses.device, console = %addresses.console, "serving");
     tokio::join!(
-        listen::run(device_listener, device_tls, device::router(&context), stop.clone()),
-        listen::run(console_listener, console_tls, people, stop.clone()),
-        turn_the_loop(&context, stop.clone()),
-        prepare_releases(&context, stop.clone()),
+        listen::run(device_listener, devices, device::router(&context), stop.clone()),
+        listen::run(console_listener, people, pages, stop.clone()),
+        // Boxed: with these two in place the future of a server would take 16 KiB wherever it is moved.
+        Box::pin(turn_the_loop(&context, stop.clone())),
+        Box::pin(prepare_releases(&context, stop.clone())),
         refresh_metadata(&context, stop.clone()),
+        renew_certificates(
+            &context,
+            [(device_tls, Listener::Devices), (people_tls, Listener::People)],
+            stop.clone()
+        ),
+        end_streams(&context, stop.clone()),
     );
-    close(context).await;
+    close(&context).await;
+    drop(held);
     info!("stopped");
     Ok(())
 }
@@ -118,6 +130,7 @@ enum Listener {
 
 fn tls(context: &Context, now: Timestamp, listener: &Listener) -> Result<Arc<rustls::ServerConfig>> {
     let mut names = vec![context.config.public_host.clone(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+    names.sort();
     names.dedup();
     let identity = context.authority.issue_server(&names, now, SERVER_CERTIFICATE_LIFETIME)?;
     let devices = match listener {
@@ -147,7 +160,11 @@ async fn turn_the_loop(context: &Shared, mut stop: watch::Receiver<bool>) {
 
 async fn prepare_releases(context: &Shared, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        turn::prepare(context).await;
+        // It may take minutes, and may be dropped anywhere: what is not committed is done again after the next start.
+        tokio::select! {
+            () = turn::prepare(context) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
         tokio::select! {
             () = tokio::time::sleep(pause(context)) => {}
             () = context.wake_preparation.notified() => {}
@@ -168,12 +185,42 @@ async fn refresh_metadata(context: &Shared, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn close(context: Shared) {
-    // Everybody else has let go by now, except requests that were cut off; for those the database waits.
-    if let Some(context) = Arc::into_inner(context) {
-        if let Err(failure) = context.heartbeats.close().await {
-            error!(error = %problem::chain(&failure), "the last signs of life could not be kept");
+/// Makes the server's own certificates anew when half of their time is over.
+async fn renew_certificates(
+    context: &Shared,
+    listeners: [(watch::Sender<Arc<rustls::ServerConfig>>, Listener); 2],
+    mut stop: watch::Receiver<bool>,
+) {
+    let half = Duration::from_secs(SERVER_CERTIFICATE_LIFETIME.0 / 2);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(half) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
-        context.store.close().await;
+        for (sender, listener) in &listeners {
+            match tls(context, now(), listener) {
+                Ok(config) => drop(sender.send_replace(config)),
+                Err(failure) => {
+                    error!(error = %format!("{failure:#}"), "the server's certificate could not be renewed; restart it soon");
+                }
+            }
+        }
     }
 }
+
+/// Streams of events never end by themselves: a clean stop ends them at once instead of waiting for their readers.
+async fn end_streams(context: &Shared, mut stop: watch::Receiver<bool>) {
+    // An error means that nobody can order a stop any more, which is one.
+    stop.wait_for(|stop| *stop).await.ok();
+    context.store.end_events();
+}
+
+async fn close(context: &Shared) {
+    if let Err(failure) = context.heartbeats.close().await {
+        error!(error = %problem::chain(&failure), "the last signs of life could not be kept");
+    }
+    context.store.clone().close().await;
+}
+
+#[cfg(test)]
+mod tests;

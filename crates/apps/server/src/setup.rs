@@ -128,16 +128,17 @@ async fn make_admin_token(layout: &Layout, now: Timestamp) -> Result<()> {
     write_secret(&layout.admin_token(), &format!("fwt_admin_{secret}\n"))
 }
 
-/// Writes a file that only its owner may read.
+/// Writes a file that only its owner may read; a crash at any point leaves the old one, or none, or the new one whole.
 pub fn write_secret(path: &Path, text: &str) -> Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("create {}", path.display()))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("write {}", path.display()))
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let temporary = path.with_extension("new");
+    let attempt = || -> std::io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    attempt().with_context(|| format!("write {}", path.display()))
 }

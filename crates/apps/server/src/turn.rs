@@ -9,17 +9,19 @@
 mod analyse;
 mod assess;
 mod delta;
+mod feedback;
 mod lab;
 mod rollout;
 mod shield;
 mod watch;
 mod watch_form;
+mod window;
 
 pub mod reports;
 
 use std::future::Future;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use tracing::{debug, error};
 use warden_model::event::Event;
 use warden_model::release::ReleaseState;
@@ -29,7 +31,13 @@ use warden_store::{StoreError, Write};
 use crate::clock::now;
 use crate::context::Shared;
 
+#[cfg(test)]
+pub(crate) use rollout::run as run_rollouts;
+
+pub(crate) use feedback::{Channel, Taken, take_feedback};
+pub(crate) use shield::{RULES, RULESET};
 pub use watch::Memory;
+pub(crate) use window::window_of;
 
 /// Prepares releases: what is inside, the patches that lead there, the proof on virtual devices.
 pub async fn prepare(context: &Shared) {
@@ -53,6 +61,30 @@ async fn stage(stage: Stage, work: impl Future<Output = Result<()>>) {
         Ok(()) => debug!(%stage, "stage done"),
         // The state is whole: the next turn tries again what this one could not do.
         Err(failure) => error!(%stage, error = %format!("{failure:#}"), "a stage of the loop failed"),
+    }
+}
+
+/// What failed in a stage that goes on with the rest: one broken release or rollout holds no other one up.
+#[derive(Default)]
+struct Failures {
+    first: Option<Error>,
+}
+
+impl Failures {
+    /// Notes how one piece of work ended.
+    fn note(&mut self, outcome: Result<()>) {
+        if let Err(failure) = outcome {
+            if self.first.is_some() {
+                error!(error = %format!("{failure:#}"), "a part of a stage failed");
+            } else {
+                self.first = Some(failure);
+            }
+        }
+    }
+
+    /// Ends the stage with the first failure.
+    fn end(self) -> Result<()> {
+        self.first.map_or(Ok(()), Err)
     }
 }
 
@@ -104,3 +136,6 @@ fn release_event(
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ impl ArtifactError {
 
     fn io(attempt: &'static str, path: &Path, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::StorageFull { path: path.to_owned() }
             }
             _ => Self::Io { attempt, path: path.to_owned(), source },

@@ -83,6 +83,18 @@ impl From<LimitReached> for Halt {
     }
 }
 
+/// Makes a library's words fit to be shown: they may quote the image, and a hostile name could look like a line of ours.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(200).collect()
+}
+
+/// Says whether an error means that bytes are missing. The `tar` crate says so in words only.
+fn ends_early(error: &io::Error) -> bool {
+    let text = error.to_string();
+    error.kind() == io::ErrorKind::UnexpectedEof
+        || ["unexpected EOF", "failed to read entire block"].iter().any(|words| text.contains(words))
+}
+
 impl Halt {
     pub(crate) fn damaged(format: &str, what: impl Into<String>) -> Self {
         Self::Damaged { format: format.to_owned(), what: what.into() }
@@ -92,8 +104,8 @@ impl Halt {
     pub(crate) fn from_read(format: &str, budget: &Budget, error: &io::Error) -> Self {
         match budget.take_reached() {
             Some(limit) => Self::Limit(limit),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => Self::damaged(format, "it ends early"),
-            None => Self::damaged(format, error.to_string()),
+            None if ends_early(error) => Self::damaged(format, "it ends early"),
+            None => Self::damaged(format, one_line(&error.to_string())),
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) fn walk(mut held: Held, door: &mut Door<'_, '_>) -> Result<(), Halt> 
     while let Some(directory) = directories.pop() {
         let entries = match tree.read_dir(&directory) {
             Ok(entries) => entries,
+            // One unreadable directory does not hide the others, but a root that cannot be read is the end.
+            Err(error) if directory.as_ref() == b"/" => return Err(damaged(&error)),
             Err(error) => {
                 skip(door, &directory, &error)?;
                 continue;

@@ -11,9 +11,9 @@ mod table;
 
 use std::io;
 
-use backhand::Squashfs;
 use backhand::compression::Compressor;
 use backhand::kind::{Kind, LE_V4_0};
+use backhand::{BackhandError, Squashfs};
 use warden_model::ByteCount;
 
 use crate::ReadSeek;
@@ -37,7 +37,7 @@ pub(crate) fn walk(
 ) -> Result<(), Halt> {
     let kind = Kind::from_const(LE_V4_0).map_err(|error| Halt::damaged(FORMAT, error))?;
     let (superblock, _) = Squashfs::superblock_and_compression_options(&mut image, &kind)
-        .map_err(|error| Halt::damaged(FORMAT, format!("its superblock cannot be read ({error})")))?;
+        .map_err(|error| failed("its superblock cannot be read", &error))?;
     let codec = match superblock.compressor {
         Compressor::Uncompressed => "uncompressed",
         Compressor::Gzip => "gzip",
@@ -69,6 +69,15 @@ pub(crate) fn walk(
     };
     sink.leave(None, None);
     end
+}
+
+/// Says what failed, and why where the library has words for it: built lean, it mostly has none.
+fn failed(what: &str, error: &BackhandError) -> Halt {
+    let why = match error {
+        BackhandError::StdIo(error) => error.to_string(),
+        _ => String::new(),
+    };
+    if why.is_empty() { Halt::damaged(FORMAT, what) } else { Halt::damaged(FORMAT, format!("{what}: {why}")) }
 }
 
 /// A directory that is still to be read.

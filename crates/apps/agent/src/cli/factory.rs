@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use warden_agent::device::boot::SlotFiles;
 use warden_agent::device::dir::read_at_most;
@@ -67,7 +67,10 @@ impl Factory {
         let _lock = dir.lock()?;
         dir.create()?;
         if let Some(root) = &self.root {
-            pin_root(&dir.trust(), &read_at_most(root, Role::Root.bytes_max().0)?)?;
+            let bytes = read_at_most(root, Role::Root.bytes_max().0)?;
+            pin_root(&dir.trust(), &bytes).map_err(|error| {
+                anyhow!("{error:#}\nhint: --root takes `metadata/1.root.json` of the server's data directory")
+            })?;
         }
         let (size, image) = digest_of(&self.image)?;
         if let Input::WriteFailed { detail, .. } = write_image(&self.image, &dir.slot(Slot::A), size) {

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use warden_agent::device::slot::digest_of;
 use warden_agent::device::{AtHand, Device};
 use warden_agent::driver::{Driver, Nobody, Rest};
 use warden_agent::machine::{ImageTarget, Input, Journal, PatchTarget};
 use warden_model::device::Running;
 use warden_model::firmware::Version;
+use warden_model::report::{Cause, StateReport};
 
 use super::observe::observe;
 use super::{Dir, print};
@@ -59,7 +60,7 @@ impl Install {
         print(&observe(&driver, began)?)?;
         match rest {
             Rest::Reboot => Ok(ExitCode::SUCCESS),
-            Rest::Until(_) => Ok(ExitCode::FAILURE),
+            Rest::Until(_) => Err(not_installed(driver.seen.last())),
         }
     }
 
@@ -87,7 +88,24 @@ impl Install {
     }
 }
 
+/// Says what is in the last report, and what to do about it.
+fn not_installed(last: Option<&StateReport>) -> Error {
+    let detail = last.map_or("the device said nothing", |report| report.detail.as_str());
+    let hint = match last.and_then(|report| report.cause) {
+        Some(Cause::WrongBytes) => "get the file anew; a patch fits only the image that it was made from",
+        Some(Cause::NoSpace) => "make room on the disk of the device's directory",
+        Some(Cause::OlderRelease) => {
+            "--release-counter takes that of the release; older ones are refused for ever"
+        }
+        Some(_) | None => "`fleetwarden-agent status` shows where the device stands",
+    };
+    anyhow!("nothing was installed, the device runs on as before: {detail}\nhint: {hint}")
+}
+
 fn header_of(patch: &Path) -> Result<warden_delta::Header> {
     let mut file = std::fs::File::open(patch).with_context(|| format!("open {}", patch.display()))?;
-    warden_delta::read_header(&mut file).with_context(|| format!("read {}", patch.display()))
+    warden_delta::read_header(&mut file).map_err(|error| {
+        let error = anyhow!(error).context(format!("read {}", patch.display()));
+        anyhow!("{error:#}\nhint: --patch takes what `fleetwarden delta make` wrote")
+    })
 }

@@ -1,6 +1,7 @@
 //! Importing advisories: each file is read here first, so that a refusal names the file and the place in it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -93,14 +94,11 @@ fn collect(path: &Path, depth: usize, limits: &Limits, files: &mut Vec<PathBuf>)
 fn read(path: &Path, limits: &Limits) -> Result<Vec<Value>, Refused> {
     let refuse =
         |why: String, hint: &str| Refused { path: path.to_owned(), why, hint: Some(hint.to_owned()) };
-    let length = fs::metadata(path).map(|metadata| metadata.len());
-    let too_large = length.is_ok_and(|length| length > limits.file.0);
-    if too_large {
-        let error = FeedError::TooLarge { max: limits.file };
-        return Err(refuse(error.to_string(), error.hint()));
-    }
-    let bytes =
-        fs::read(path).map_err(|error| refuse(error.to_string(), "check that the file may be read"))?;
+    // One byte more than is allowed is enough to refuse: a file may grow, and a device never ends.
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limits.file.0.saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| refuse(error.to_string(), "check that the file may be read"))?;
     read_osv(&bytes, now(), limits).map_err(|error| refuse(chain(&error), error.hint()))?;
     let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(&bytes).into_iter().collect();
     let values =
@@ -158,6 +156,27 @@ impl Import {
     }
 }
 
+impl Import {
+    /// What standard error says when not everything was taken: the first refusal stands for all.
+    fn refusal(&self, first: &Refused) -> Failure {
+        let what = match self.refused.len() {
+            1 => "1 record or file was refused".to_owned(),
+            count => format!("{count} records or files were refused, the first"),
+        };
+        let message = format!(
+            "{what}: {}: {}; {} advisories were taken",
+            first.path.display(),
+            first.why,
+            self.accepted.len()
+        );
+        let failure = Failure::new(Exit::Invalid, message);
+        match &first.hint {
+            Some(hint) => failure.hint(hint.clone()),
+            None => failure,
+        }
+    }
+}
+
 fn show(import: &Import, session: &mut Session) -> Outcome {
     let refused: Vec<Value> = import
         .refused
@@ -182,7 +201,10 @@ fn show(import: &Import, session: &mut Session) -> Outcome {
             .field("refused", import.refused.len().to_string())
             .section("refused", table)
     })?;
-    Ok(if import.refused.is_empty() { Exit::Done } else { Exit::Invalid })
+    match import.refused.first() {
+        None => Ok(Exit::Done),
+        Some(first) => Err(import.refusal(first)),
+    }
 }
 
 #[cfg(test)]

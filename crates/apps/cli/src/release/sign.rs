@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use warden_keys::FileSigner;
+use warden_keys::{FileSigner, KeyFileError};
 use warden_model::{ByteCount, ReleaseId, Seconds, Sha256Digest};
 use warden_trust::repository::{TargetAbout, TargetEntry, TargetKind, read_targets, targets};
 use warden_trust::{Role, Signer};
@@ -64,10 +64,7 @@ impl Change {
 /// Signs what the server wants to publish.
 pub(super) fn sign(args: &SignArgs, session: &mut Session) -> Outcome {
     let client = session.client()?;
-    let signer = FileSigner::open(&args.keys.join("targets.pem")).map_err(|error| {
-        Failure::failed("open the offline targets key", &error)
-            .hint("--keys names the folder that `fleetwarden setup` made")
-    })?;
+    let signer = FileSigner::open(&args.keys.join("targets.pem")).map_err(|error| no_key(&error))?;
     let draft: TargetsToSign = client.get("/metadata/draft")?;
     check_releases(&args.ids, &draft.releases)?;
     let entries = draft.targets.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
@@ -97,6 +94,21 @@ pub(super) fn sign(args: &SignArgs, session: &mut Session) -> Outcome {
             .field("key", signer.origin())
     })?;
     Ok(Exit::Done)
+}
+
+fn no_key(error: &KeyFileError) -> Failure {
+    let failure = Failure::invalid("open the offline targets key", error);
+    match error {
+        KeyFileError::TooOpen { path, .. } => failure.hint(format!("chmod 600 {}", path.display())),
+        KeyFileError::Content { .. } | KeyFileError::TooLarge { .. } => {
+            failure.hint("take the key from its backup: the file is damaged, or was never one")
+        }
+        KeyFileError::Read { .. }
+        | KeyFileError::Write { .. }
+        | KeyFileError::Exists { .. }
+        | KeyFileError::Generate { .. } => Failure::failed("open the offline targets key", error)
+            .hint("--keys names the folder that `fleetwarden setup` made"),
+    }
 }
 
 fn check_releases(asked: &[ReleaseId], waiting: &[String]) -> Result<(), Failure> {

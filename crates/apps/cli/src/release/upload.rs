@@ -66,7 +66,12 @@ fn send(path: &Path, client: &Client, session: &Session) -> Result<UploadReceipt
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
-        return Err(Failure::new(Exit::Invalid, format!("{} is no file", path.display())));
+        return Err(Failure::new(Exit::Invalid, format!("{} is no file", path.display()))
+            .hint("name the image itself"));
+    }
+    if metadata.len() == 0 {
+        return Err(Failure::new(Exit::Invalid, format!("{} is empty, and no image is", path.display()))
+            .hint("was it built, or downloaded, to its end?"));
     }
     let bytes = ByteCount(metadata.len());
     let name = path.file_name().map_or_else(|| "image".into(), |name| name.to_string_lossy());

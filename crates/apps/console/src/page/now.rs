@@ -132,7 +132,7 @@ fn needs_you(needs: &[Need], counts: &Counts) -> Markup {
 /// A rollout on its way, and how many of its devices stand where.
 struct Running {
     rollout: Rollout,
-    parts: [Part; 4],
+    parts: [Part; 5],
 }
 
 async fn running(app: &App) -> Result<Vec<Running>, Failure> {
@@ -145,18 +145,17 @@ async fn running(app: &App) -> Result<Vec<Running>, Failure> {
     Ok(running)
 }
 
-/// Counts members as a bar shows them: healthy, at work, failed or turned back, waiting.
-pub(crate) fn member_parts(states: impl Iterator<Item = MemberState>) -> [Part; 4] {
-    let (mut healthy, mut busy, mut bad, mut waiting) = (0, 0, 0, 0);
+/// Counts members as a bar shows them: healthy, at work, failed, ordered back, waiting.
+pub(crate) fn member_parts(states: impl Iterator<Item = MemberState>) -> [Part; 5] {
+    let (mut healthy, mut busy, mut failed, mut back, mut waiting) = (0, 0, 0, 0, 0);
     for state in states {
         let field = match state {
             MemberState::Healthy => &mut healthy,
-            MemberState::Offered
-            | MemberState::Updating
-            | MemberState::Installed
-            | MemberState::Booted
-            | MemberState::Reverting => &mut busy,
-            MemberState::RolledBack | MemberState::Failed | MemberState::Reverted => &mut bad,
+            MemberState::Offered | MemberState::Updating | MemberState::Installed | MemberState::Booted => {
+                &mut busy
+            }
+            MemberState::RolledBack | MemberState::Failed => &mut failed,
+            MemberState::Reverting | MemberState::Reverted => &mut back,
             MemberState::Waiting | MemberState::Cancelled => &mut waiting,
         };
         *field += 1;
@@ -164,7 +163,8 @@ pub(crate) fn member_parts(states: impl Iterator<Item = MemberState>) -> [Part; 
     [
         Part::new(healthy, "good", "healthy"),
         Part::new(busy, "busy", "at work"),
-        Part::new(bad, "bad", "failed or turned back"),
+        Part::new(failed, "bad", "failed"),
+        Part::new(back, "care", "ordered back"),
         Part::new(waiting, "quiet", "waiting"),
     ]
 }

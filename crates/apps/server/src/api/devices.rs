@@ -14,7 +14,7 @@ use warden_wire::problem::ProblemCode;
 use warden_wire::rest::{CaseBody, DeviceBody, DeviceChange, EventBody, Items};
 
 use super::access::Caller;
-use super::extract::{Asked, Filtering, Named, Paging, Wish, cut, items, listed};
+use super::extract::{Asked, Filtering, Named, Paging, Wish, cut, items};
 use super::record::{event, of_device};
 use crate::clock::now;
 use crate::context::Shared;
@@ -28,7 +28,7 @@ pub(super) async fn list(
     Asked(filtering): Asked<Filtering>,
 ) -> Answer<Json<Items<DeviceBody>>> {
     let (filter, page) = filtering.request(now())?;
-    let page = listed(context.store.devices(&filter, &page).await)?;
+    let page = context.store.devices(&filter, &page).await?;
     Ok(items(page, |device| DeviceBody::from(&device)))
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn events(
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<Items<EventBody>>> {
     find(&context, &id).await?;
-    let page = listed(context.store.events(&EventScope::Device(id), &paging.request()?).await)?;
+    let page = context.store.events(&EventScope::Device(id), &paging.request()?).await?;
     Ok(items(page, |event| EventBody::from(&event)))
 }
 

@@ -13,7 +13,7 @@ use warden_model::event::Event;
 use warden_store::EventScope;
 use warden_wire::rest::{EventBody, Items};
 
-use super::extract::{Asked, Paging, items, listed};
+use super::extract::{Asked, Paging, items};
 use crate::context::Shared;
 use crate::problem::Answer;
 
@@ -27,7 +27,7 @@ pub(super) async fn list(
     State(context): State<Shared>,
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<Items<EventBody>>> {
-    let page = listed(context.store.events(&EventScope::All, &paging.request()?).await)?;
+    let page = context.store.events(&EventScope::All, &paging.request()?).await?;
     Ok(items(page, |event| EventBody::from(&event)))
 }
 

@@ -15,7 +15,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use warden_model::{ByteCount, Timestamp};
-use warden_store::StoreError;
 use warden_wire::filter::Filter;
 use warden_wire::page::{Cursor, Page, PageError, PageRequest};
 use warden_wire::problem::ProblemCode;
@@ -162,15 +161,6 @@ impl Filtering {
 pub(super) fn filter(text: Option<&str>, now: Timestamp) -> Answer<Filter> {
     text.map_or_else(|| Ok(Filter::everything()), |text| Filter::parse(text, now))
         .map_err(|error| Failure::invalid(&error))
-}
-
-/// Tells a cursor that does not fit, which is the caller's affair, from a store that failed, which is ours.
-pub(super) fn listed<T>(page: Result<Page<T>, StoreError>) -> Answer<Page<T>> {
-    match page {
-        Ok(page) => Ok(page),
-        Err(StoreError::Page(error)) => Err(Failure::invalid(&error)),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Cuts a page out of a list that the store gives whole; such lists have no more than some hundreds of rows.

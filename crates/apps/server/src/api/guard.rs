@@ -8,15 +8,11 @@ use serde_json::Value;
 use warden_wire::problem::ProblemCode;
 use warden_wire::rest::{AlertBody, Items, ShieldBody};
 
-use super::extract::{Asked, Filtering, Paging, cut, items, listed};
+use super::extract::{Asked, Filtering, Paging, cut, items};
 use crate::clock::now;
 use crate::context::Shared;
 use crate::problem::{Answer, Failure};
-
-/// The setting that holds the nftables ruleset, as the turn writes it.
-const RULESET: &str = "shield/ruleset";
-/// The setting that holds the intrusion-prevention rules, as the turn writes them.
-const RULES: &str = "shield/rules";
+use crate::turn::{RULES, RULESET};
 
 /// Lists the alerts that a filter holds for, the newest first.
 #[utoipa::path(get, path = "/api/v1/alerts", tag = "guard", params(Filtering),
@@ -26,7 +22,7 @@ pub(super) async fn alerts(
     Asked(filtering): Asked<Filtering>,
 ) -> Answer<Json<Items<AlertBody>>> {
     let (filter, page) = filtering.request(now())?;
-    let page = listed(context.store.alerts(&filter, &page).await)?;
+    let page = context.store.alerts(&filter, &page).await?;
     Ok(items(page, |alert| AlertBody::from(&alert)))
 }
 

@@ -183,6 +183,11 @@ fn refused(error: &PublishError) -> Failure {
             Failure::conflict(format!("version {got} is offered, but version {have} is published already"))
                 .with_hint("fetch /api/v1/metadata/draft again and sign that version")
         }
+        PublishError::Trust(trust @ TrustError::Expired { .. }) => {
+            Failure::new(ProblemCode::Invalid, chain(trust)).with_hint(
+                "sign it again with an expiry in the future, and compare the clocks of both machines",
+            )
+        }
         PublishError::Trust(trust) => Failure::new(ProblemCode::Invalid, chain(trust)).with_hint(
             "sign what /api/v1/metadata/draft holds, with the keys that the root lists for targets",
         ),

@@ -13,7 +13,7 @@ use warden_wire::problem::ProblemCode;
 use warden_wire::rest::{EventBody, Items, LabRunBody, PatchBody, ReleaseBody, ReleaseRequest};
 
 use super::access::Caller;
-use super::extract::{Asked, Named, Paging, Wish, cut, items, listed};
+use super::extract::{Asked, Named, Paging, Wish, cut, items};
 use super::record::{event, of_release};
 use crate::clock::now;
 use crate::context::Shared;
@@ -203,7 +203,7 @@ pub(super) async fn events(
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<Items<EventBody>>> {
     find(&context, &id).await?;
-    let page = listed(context.store.events(&EventScope::Release(id), &paging.request()?).await)?;
+    let page = context.store.events(&EventScope::Release(id), &paging.request()?).await?;
     Ok(items(page, |event| EventBody::from(&event)))
 }
 

@@ -13,7 +13,7 @@ use warden_wire::problem::ProblemCode;
 use warden_wire::rest::{AdvisoryBody, CaseBody, ImportReceipt, Items, ProtectedBody};
 
 use super::access::Caller;
-use super::extract::{Asked, Filtering, Named, Paging, Raw, cut, items, listed, too_large};
+use super::extract::{Asked, Filtering, Named, Paging, Raw, cut, items, too_large};
 use super::record::event;
 use crate::clock::now;
 use crate::context::Shared;
@@ -143,6 +143,6 @@ pub(super) async fn cases(
     Asked(filtering): Asked<Filtering>,
 ) -> Answer<Json<Items<CaseBody>>> {
     let (filter, page) = filtering.request(now())?;
-    let page = listed(context.store.cases(&filter, &page).await)?;
+    let page = context.store.cases(&filter, &page).await?;
     Ok(items(page, |case| CaseBody::from(&case)))
 }

@@ -13,7 +13,7 @@ use warden_model::{ByteCount, DeviceId, RolloutId};
 use warden_store::{EventScope, StoreError};
 use warden_wire::rest::{EventBody, Items, MemberBody, PhaseBody, RolloutBody};
 
-use super::extract::{Asked, Named, Paging, cut, items, listed};
+use super::extract::{Asked, Named, Paging, cut, items};
 use crate::context::Shared;
 use crate::problem::{Answer, Failure};
 
@@ -59,7 +59,7 @@ pub(in crate::api) async fn events(
     Asked(paging): Asked<Paging>,
 ) -> Answer<Json<Items<EventBody>>> {
     find(&context, &id).await?;
-    let page = listed(context.store.events(&EventScope::Rollout(id), &paging.request()?).await)?;
+    let page = context.store.events(&EventScope::Rollout(id), &paging.request()?).await?;
     Ok(items(page, |event| EventBody::from(&event)))
 }
 

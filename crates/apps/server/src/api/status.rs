@@ -28,7 +28,6 @@ pub(super) async fn get(State(context): State<Shared>) -> Answer<Json<StatusBody
         Timestamp(now.0.saturating_sub(i64::try_from(silent_after.saturating_mul(1000)).unwrap_or(i64::MAX)));
     let counts = context.store.counts(since).await?;
     let attention = attention(&context, &counts, now).await?;
-    let advisories = context.store.advisories().await?.len();
     Ok(Json(StatusBody {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         devices: counts.devices,
@@ -36,7 +35,7 @@ pub(super) async fn get(State(context): State<Shared>) -> Answer<Json<StatusBody
         updating: in_state(&counts, UpdateState::Updating),
         exposed: counts.exposed,
         shielded: counts.shielded,
-        advisories: u64::try_from(advisories).unwrap_or(u64::MAX),
+        advisories: context.store.advisory_count().await?,
         attention,
     }))
 }

@@ -7,8 +7,6 @@ mod releases;
 mod risk;
 mod rollouts;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, header};
@@ -16,18 +14,14 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::{Mutex, Notify};
-use warden_keys::{CertificateAuthority, FileSigner};
 use warden_model::Timestamp;
-use warden_store::{ApiToken, Artifacts, Heartbeats, Store, Write};
-use warden_trust::{KeyScheme, TrustDomain};
+use warden_store::{ApiToken, Store, Write};
 use warden_wire::problem::{MEDIA_TYPE, Problem};
 
-use crate::clock::now;
 use crate::config::Config;
-use crate::context::{Context, Shared};
+use crate::context::Shared;
 use crate::device::hash_of;
-use crate::repository::Repository;
+use crate::testing::context_over;
 
 /// A server without listeners.
 pub(super) struct World {
@@ -59,24 +53,7 @@ impl World {
 
     pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path();
-        let mut config = Config::new(dir.to_owned());
-        change(&mut config);
-        std::fs::create_dir(dir.join("metadata")).unwrap();
-        let store = Store::in_memory().await.unwrap();
-        let signer = FileSigner::create(&dir.join("online.pem"), KeyScheme::Ed25519).unwrap();
-        let context = Arc::new(Context {
-            artifacts: Artifacts::open_limited(&dir.join("artifacts"), config.image_bytes_max).unwrap(),
-            heartbeats: Arc::new(Heartbeats::start(store.clone())),
-            repository: Repository::open(dir.join("metadata"), signer),
-            authority: CertificateAuthority::create(&dir.join("ca"), "test", now()).unwrap(),
-            trust_domain: TrustDomain::new("fleet.test".to_owned()).unwrap(),
-            deciding: Mutex::new(()),
-            wake: Notify::new(),
-            wake_preparation: Notify::new(),
-            store,
-            config,
-        });
+        let context = context_over(folder.path(), Store::in_memory().await.unwrap(), change);
         let world = Self { service: TowerToHyperService::new(super::router(&context)), context, folder };
         world.token("admin", "s3cret_with_underscores", None).await;
         world

@@ -67,13 +67,16 @@ pub(super) async fn of_module(
     if own.image != digest {
         return StatusCode::NOT_FOUND.into_response();
     }
-    if !wants_sum {
-        return file(&context, &digest, &headers).await;
-    }
-    match context.artifacts.hashes(&digest) {
-        Ok(hashes) => format!("{}  {plain}", hashes.md5).into_response(),
-        Err(_) => StatusCode::NOT_FOUND.into_response(),
-    }
+    let mut response = if wants_sum {
+        match context.artifacts.hashes(&digest) {
+            Ok(hashes) => format!("{}  {plain}", hashes.md5).into_response(),
+            Err(_) => return StatusCode::NOT_FOUND.into_response(),
+        }
+    } else {
+        file(&context, &digest, &headers).await
+    };
+    insert(&mut response, header::CONTENT_DISPOSITION, &format!("attachment;filename={name}"));
+    response
 }
 
 /// A part of a file.
@@ -115,6 +118,11 @@ async fn file(context: &Shared, digest: &Sha256Digest, headers: &HeaderMap) -> R
         }
     };
     let tag = format!("\"{digest}\"");
+    // If-Match (RFC 9110 §13.1.1): a client that wants another file than this one gets none.
+    let wanted = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+    if wanted.is_some_and(|wanted| wanted.split(',').all(|one| one.trim() != tag && one.trim() != "*")) {
+        return StatusCode::PRECONDITION_FAILED.into_response();
+    }
     // If-Range (RFC 9110 §13.1.5): another file than the one that was begun is sent whole.
     let same_file = headers.get(header::IF_RANGE).is_none_or(|value| value.as_bytes() == tag.as_bytes());
     let range = headers.get(header::RANGE).filter(|_| same_file);

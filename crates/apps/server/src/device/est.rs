@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 use warden_model::device::{Device, UpdateState};
@@ -57,30 +58,60 @@ pub(super) async fn simple_enrol(State(context): State<Shared>, headers: HeaderM
         Err(refusal) => return refusal,
     };
     let at = now();
-    // Looked up before the token is used up: a mistaken name must not cost the operator a token.
-    match context.store.device(&device).await {
-        Ok(None) => {}
-        Ok(Some(_)) => {
-            return refuse(
-                StatusCode::CONFLICT,
-                "a device of this name is enrolled; it renews with simplereenroll, or is removed first",
-            );
-        }
-        Err(error) => return broken(&error),
+    let token = hash_of(token.as_bytes());
+    // Of two devices that ask for the same name at the same time, only one gets it.
+    let deciding = context.deciding.lock().await;
+    match enrol(&context, &csr, &device, token, at).await {
+        Ok(()) => {}
+        Err(refusal) => return refusal,
     }
-    let grant = match context.store.use_enrolment(&hash_of(token.as_bytes()), at).await {
-        Ok(grant) => grant,
-        Err(EnrolmentRefused::Store(error)) => return broken(&error),
-        Err(why) => {
-            return refuse(StatusCode::UNAUTHORIZED, &format!("the enrolment token is refused: {why}"));
-        }
-    };
-    if let Err(error) = enlist(&context, &device, &grant, at).await {
-        return broken(&error);
-    }
-    info!(device = %device, product = %grant.product, "enrolled a device");
+    drop(deciding);
     context.wake.notify_one();
     issue(&context, &csr, &device, at)
+}
+
+/// Enlists a device, or finds that it was enlisted by this very request, whose answer got lost.
+async fn enrol(
+    context: &Shared,
+    csr: &Csr,
+    device: &DeviceId,
+    token: Sha256Digest,
+    at: Timestamp,
+) -> Result<(), Response> {
+    let unauthorized = |why: EnrolmentRefused| match why {
+        EnrolmentRefused::Store(error) => broken(&error),
+        why @ (EnrolmentRefused::Unknown | EnrolmentRefused::Expired | EnrolmentRefused::UsedUp) => {
+            refuse(StatusCode::UNAUTHORIZED, &format!("the enrolment token is refused: {why}"))
+        }
+    };
+    let store = &context.store;
+    let known = store.device(device).await.map_err(|error| broken(&error))?;
+    let proof = Value::from(format!("{token} {}", csr.public_key.key_id()));
+    let kept = store.setting(&proof_key(device)).await.map_err(|error| broken(&error))?;
+    // The same token and the same key: a device that never got its certificate, because it or we were cut off. Once it
+    // has reported, it has one, and renews that.
+    if known.as_ref().is_some_and(|known| known.state == UpdateState::Enrolled)
+        && kept.as_ref() == Some(&proof)
+    {
+        return Ok(());
+    }
+    // Before the name: who holds no token learns nothing about names. And it is only looked at: a mistaken name must not
+    // cost the operator a token.
+    store.enrolment(&token, at).await.map_err(unauthorized)?;
+    if known.is_some() {
+        let why = "a device of this name is enrolled; it renews with simplereenroll, or is removed first";
+        return Err(refuse(StatusCode::CONFLICT, why));
+    }
+    let key = proof_key(device);
+    let enlist = |grant: &EnrolmentGrant| enlisted(device, grant, Write::Setting { key, value: proof }, at);
+    let grant = store.enrol(&token, at, enlist).await.map_err(unauthorized)?;
+    info!(device = %device, product = %grant.product, "enrolled a device");
+    Ok(())
+}
+
+/// Returns the key under which is kept with which token and key a device enrolled; both as digests.
+fn proof_key(device: &DeviceId) -> String {
+    format!("enrolled/{device}")
 }
 
 /// `POST /.well-known/est/simplereenroll` (RFC 7030 §4.2.2): the present certificate proves who asks.
@@ -140,12 +171,7 @@ fn issue(context: &Shared, csr: &Csr, device: &DeviceId, at: Timestamp) -> Respo
     }
 }
 
-async fn enlist(
-    context: &Shared,
-    id: &DeviceId,
-    grant: &EnrolmentGrant,
-    at: Timestamp,
-) -> Result<(), warden_store::StoreError> {
+fn enlisted(id: &DeviceId, grant: &EnrolmentGrant, proof: Write, at: Timestamp) -> Vec<Write> {
     let device = Device {
         id: id.clone(),
         product: grant.product.clone(),
@@ -171,7 +197,7 @@ async fn enlist(
         what: "enrolled".to_owned(),
         reason: format!("it showed a valid enrolment token for {} on {}", grant.product, grant.hardware),
     };
-    context.store.commit(&[Write::Device(device), Write::Event(event)]).await
+    vec![Write::Device(device), proof, Write::Event(event)]
 }
 
 fn token_of(headers: &HeaderMap) -> Option<String> {

@@ -24,9 +24,19 @@ pub(super) struct Asking {
     pub key: PublicKey,
 }
 
+/// Longest name of a tenant, in characters: it comes back in every link.
+const TENANT_CHARS_MAX: usize = 64;
+
 #[derive(Deserialize)]
 pub(super) struct Named {
+    tenant: String,
     device: String,
+}
+
+/// There is one fleet, whatever a client calls it; but what it calls it must fit into a link as it is.
+fn is_tenant(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=TENANT_CHARS_MAX).contains(&name.len()) && name.bytes().all(fits)
 }
 
 /// Lets a request through when its certificate is that of the device in its path, and notes the sign of life. The
@@ -37,6 +47,9 @@ pub(super) async fn identify(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if !is_tenant(&named.tenant) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return StatusCode::UNAUTHORIZED.into_response();
     };

@@ -39,6 +39,12 @@ pub(super) async fn report(
             report.device
         )));
     }
+    // What no column holds is nothing that a device counts to; refused here, so that it does not look like our failure.
+    let counts = [report.counter, report.generation.0, report.downloaded.0, report.full.0];
+    let action = report.action.map_or(0, |action| action.0);
+    if counts.into_iter().chain([action]).any(|count| i64::try_from(count).is_err()) {
+        return Err(refuse(format!("a number of the report is above {}", i64::MAX)));
+    }
     match accept(&context, &report, now()).await? {
         Accepted::Taken | Accepted::KnownAlready => {
             Ok((StatusCode::OK, Json(serde_json::json!({}))).into_response())

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use warden_assess::{Fleet, cases, findings};
 use warden_model::case::{Case, Finding, Protection};
-use warden_model::device::Device;
 use warden_model::event::Event;
-use warden_model::{CaseId, Stage, Timestamp};
+use warden_model::{CaseId, Sha256Digest, Stage, Timestamp};
 use warden_store::Write;
 
 use crate::context::Shared;
@@ -20,19 +19,17 @@ pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
     let advisories = store.advisories().await?;
     let firmware = store.firmwares().await?;
     let shields = store.shields().await?;
-    let mut devices: Vec<Device> = Vec::new();
-    let mut known: Vec<Case> = Vec::new();
-    for product in &products {
-        devices.extend(store.devices_of(&product.id).await?);
-    }
-    for device in &devices {
-        known.extend(store.cases_of_device(&device.id).await?);
+    let devices = store.all_devices().await?;
+    let known = store.all_cases().await?;
+    let mut present: BTreeMap<Sha256Digest, Vec<Finding>> = BTreeMap::new();
+    for finding in store.all_findings().await? {
+        present.entry(finding.image).or_default().push(finding);
     }
     let mut writes = Vec::new();
     let mut all: Vec<Finding> = Vec::new();
     for one in &firmware {
         let wanted = findings(one, &advisories);
-        if store.findings(&one.image).await? != wanted {
+        if present.remove(&one.image).unwrap_or_default() != wanted {
             writes.push(Write::RemoveFindings { image: one.image });
             writes.extend(wanted.iter().cloned().map(Write::Finding));
         }

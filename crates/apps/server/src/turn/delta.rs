@@ -9,15 +9,17 @@ use warden_model::release::{Patch, Release, ReleaseState};
 use warden_model::{ByteCount, PerMille, Sha256Digest, Stage, Timestamp};
 use warden_store::{Artifacts, Write};
 
-use super::{advance, release_event, releases_in};
+use super::{Failures, advance, release_event, releases_in};
 use crate::context::Shared;
 
 /// Builds the patches of every release that has been analysed.
 pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
+    let mut failures = Failures::default();
     for release in releases_in(context, ReleaseState::Analysed).await? {
-        one(context, &release, now).await.with_context(|| format!("build patches to {}", release.id))?;
+        let done = one(context, &release, now).await;
+        failures.note(done.with_context(|| format!("build patches to {}", release.id)));
     }
-    Ok(())
+    failures.end()
 }
 
 async fn one(context: &Shared, release: &Release, now: Timestamp) -> Result<()> {

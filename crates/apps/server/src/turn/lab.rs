@@ -21,7 +21,7 @@ use warden_model::release::{Release, ReleaseState};
 use warden_model::{Seconds, Stage, Timestamp};
 use warden_store::{LabOutcome, LabRun, Write};
 
-use super::{advance, release_event, releases_in};
+use super::{Failures, advance, release_event, releases_in};
 use crate::context::Shared;
 
 /// What the agent prints after a local command; see its `--help`.
@@ -45,10 +45,12 @@ struct SeenFirmware {
 
 /// Proves every release whose patches are built.
 pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
+    let mut failures = Failures::default();
     for release in releases_in(context, ReleaseState::Built).await? {
-        one(context, &release, now).await.with_context(|| format!("prove {}", release.id))?;
+        let done = one(context, &release, now).await;
+        failures.note(done.with_context(|| format!("prove {}", release.id)));
     }
-    Ok(())
+    failures.end()
 }
 
 async fn one(context: &Shared, release: &Release, now: Timestamp) -> Result<()> {

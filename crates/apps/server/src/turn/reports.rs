@@ -1,17 +1,16 @@
-//! Reports: what a device says of itself moves its member of the rollout, and nothing else does.
+//! Reports: what a device says of itself, signed, moves its member of the rollout; only this counts as success.
 //!
-//! In: a state report whose signature was checked; DDI feedback. Out: the device, its member and its order, kept in one
-//! transaction. Refuses: reports that are older than what the device has said already.
+//! In: a state report whose signature was checked. Out: the device, its member and its order, kept in one transaction.
+//! Refuses: reports that are older than what the device has said already.
 
 use tracing::info;
 use warden_model::device::{Device, UpdateState};
 use warden_model::event::Event;
 use warden_model::report::{ReportPhase, StateReport};
-use warden_model::rollout::{Member, MemberState};
-use warden_model::{ActionId, DeviceId, RolloutId, Stage, Timestamp};
-use warden_rollout::{ReportOutcome, on_progress, on_report};
+use warden_model::rollout::Order;
+use warden_model::{ByteCount, DeviceId, RolloutId, Stage, Timestamp};
+use warden_rollout::{ReportOutcome, on_report};
 use warden_store::{DirectiveState, StoreError, StoredDirective, Write};
-use warden_wire::ddi::{Execution, Feedback, Finished};
 
 use crate::context::Shared;
 
@@ -27,15 +26,6 @@ pub enum Accepted {
         /// The counter of the newest one.
         newest: u64,
     },
-}
-
-/// On which DDI channel a feedback came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Channel {
-    /// `deploymentBase/{action}/feedback`.
-    Deployment,
-    /// `cancelAction/{action}/feedback`.
-    Cancellation,
 }
 
 /// Returns the key under which the image is kept that a device ran before a rollout reached it.
@@ -64,7 +54,7 @@ pub async fn accept(context: &Shared, report: &StateReport, now: Timestamp) -> R
         && stored.directive.device == report.device
     {
         rollout = Some(stored.directive.rollout.clone());
-        writes.extend(member_writes(context, report, action, stored, now).await?);
+        writes.extend(member_writes(context, report, stored, now).await?);
     }
     writes.extend(event(report, rollout, first, now).map(Write::Event));
     context.store.commit(&writes).await?;
@@ -95,29 +85,48 @@ fn note(device: &mut Device, report: &StateReport) {
 async fn member_writes(
     context: &Shared,
     report: &StateReport,
-    action: ActionId,
     mut stored: StoredDirective,
     now: Timestamp,
 ) -> Result<Vec<Write>, StoreError> {
     let rollout = stored.directive.rollout.clone();
     let mut writes = Vec::new();
-    let members = context.store.members(&rollout).await?;
-    if let Some(mut member) = members.into_iter().find(|member| member.device == report.device)
+    if let Some(mut member) = context.store.member(&rollout, &report.device).await?
         && let ReportOutcome::Moved { from, to } = on_report(&mut member, report, now)
     {
         info!(device = %report.device, %from, %to, "device reported");
-        writes.push(Write::Member { rollout, member });
+        writes.push(Write::Member { rollout: rollout.clone(), member });
     }
+    writes.extend(learn_before(context, report, &stored).await?);
     let is_done =
         matches!(report.phase, Some(ReportPhase::Healthy | ReportPhase::RolledBack | ReportPhase::Failed));
+    // A device that failed before it had read the signed metadata knows no size: the server's own stays.
+    let full = if report.full == ByteCount(0) { stored.full } else { report.full };
+    let action = stored.directive.action;
     if is_done && stored.state != DirectiveState::Closed {
         stored.state = DirectiveState::Closed;
         stored.closed_at = Some(now);
         writes.push(Write::Directive(stored));
     }
     // After the order itself, which would put the old numbers back.
-    writes.push(Write::ReportCost { action, downloaded: report.downloaded, full: report.full });
+    writes.push(Write::ReportCost { action, downloaded: report.downloaded, full });
     Ok(writes)
+}
+
+/// Learns from a device on its way what it ran before, where it had never reported when it got its order: without that
+/// nobody could order it back.
+async fn learn_before(
+    context: &Shared,
+    report: &StateReport,
+    stored: &StoredDirective,
+) -> Result<Option<Write>, StoreError> {
+    let on_its_way = matches!(report.phase, Some(ReportPhase::Installed | ReportPhase::Booted));
+    let is_old = report.confirmed.image != stored.image;
+    if stored.directive.order != Order::Install || !on_its_way || !is_old {
+        return Ok(None);
+    }
+    let key = before_key(&stored.directive.rollout, &report.device);
+    let known = context.store.setting(&key).await?.is_some();
+    Ok((!known).then(|| Write::Setting { key, value: report.confirmed.image.to_string().into() }))
 }
 
 fn event(report: &StateReport, rollout: Option<RolloutId>, first: bool, now: Timestamp) -> Option<Event> {
@@ -136,101 +145,4 @@ fn event(report: &StateReport, rollout: Option<RolloutId>, first: bool, now: Tim
     };
     let device = Some(report.device.clone());
     Some(Event { at: now, stage: Stage::Rollout, device, release: None, rollout, what, reason })
-}
-
-/// Takes DDI feedback: it is kept, it closes orders, and it tells that a device is at work; success it never tells.
-pub(crate) async fn take_feedback(
-    context: &Shared,
-    stored: &StoredDirective,
-    feedback: &Feedback,
-    channel: Channel,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let _deciding = context.deciding.lock().await;
-    let action = stored.directive.action;
-    let rollout = stored.directive.rollout.clone();
-    let execution = feedback.status.execution;
-    let finished = feedback.status.result.finished;
-    let mut writes = vec![Write::Feedback {
-        action,
-        at: now,
-        execution: execution_word(execution).to_owned(),
-        finished: finished_word(finished).to_owned(),
-        messages: feedback.details_within_quota(),
-    }];
-    let members = context.store.members(&rollout).await?;
-    let member = members.into_iter().find(|member| member.device == stored.directive.device);
-    let mut order = stored.clone();
-    let mut close = |state| {
-        order.state = state;
-        order.closed_at = (state == DirectiveState::Closed).then_some(now);
-        writes.push(Write::Directive(order.clone()));
-    };
-    let moved = match (channel, execution, finished) {
-        (Channel::Deployment, Execution::Closed, _) => {
-            close(DirectiveState::Closed);
-            member.and_then(|member| ended(member, finished, now))
-        }
-        (Channel::Deployment, _, _) => member.and_then(|mut member| {
-            matches!(on_progress(&mut member, action, now), ReportOutcome::Moved { .. }).then_some(member)
-        }),
-        (Channel::Cancellation, Execution::Closed, Finished::Success | Finished::None) => {
-            close(DirectiveState::Closed);
-            None
-        }
-        // The device does not want to, or could not: the order stands again, as hawkBit has it.
-        (Channel::Cancellation, Execution::Closed, Finished::Failure)
-        | (Channel::Cancellation, Execution::Rejected, _) => {
-            close(DirectiveState::Open);
-            None
-        }
-        (
-            Channel::Cancellation,
-            Execution::Proceeding
-            | Execution::Canceled
-            | Execution::Scheduled
-            | Execution::Resumed
-            | Execution::Download
-            | Execution::Downloaded,
-            _,
-        ) => None,
-    };
-    writes.extend(moved.map(|member| Write::Member { rollout, member }));
-    context.store.commit(&writes).await?;
-    context.wake.notify_one();
-    Ok(())
-}
-
-/// A client that closes its order: failure is failure; success without a signed report after a reboot means no more than
-/// that something was written.
-fn ended(mut member: Member, finished: Finished, now: Timestamp) -> Option<Member> {
-    let at_work = matches!(member.state, MemberState::Offered | MemberState::Updating);
-    member.state = match finished {
-        Finished::Failure if at_work => MemberState::Failed,
-        Finished::Success | Finished::None if at_work => MemberState::Installed,
-        Finished::Failure | Finished::Success | Finished::None => return None,
-    };
-    member.since = now;
-    Some(member)
-}
-
-fn execution_word(execution: Execution) -> &'static str {
-    match execution {
-        Execution::Closed => "closed",
-        Execution::Proceeding => "proceeding",
-        Execution::Canceled => "canceled",
-        Execution::Scheduled => "scheduled",
-        Execution::Rejected => "rejected",
-        Execution::Resumed => "resumed",
-        Execution::Download => "download",
-        Execution::Downloaded => "downloaded",
-    }
-}
-
-fn finished_word(finished: Finished) -> &'static str {
-    match finished {
-        Finished::Success => "success",
-        Finished::Failure => "failure",
-        Finished::None => "none",
-    }
 }

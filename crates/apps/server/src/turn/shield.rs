@@ -10,7 +10,7 @@ use warden_model::device::Device;
 use warden_model::event::Event;
 use warden_model::product::Product;
 use warden_model::release::{Release, ReleaseState};
-use warden_model::rollout::{Member, MemberState};
+use warden_model::rollout::{Member, MemberState, RolloutState};
 use warden_model::shield::{Shield, ShieldState};
 use warden_model::{DeviceId, ReleaseId, ShieldId, Stage, Timestamp};
 use warden_shield::{
@@ -65,32 +65,25 @@ pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
 
 async fn gather(context: &Shared) -> Result<Fleet> {
     let store = &context.store;
-    let products = store.products().await?;
-    let mut devices = Vec::new();
-    for product in &products {
-        devices.extend(store.devices_of(&product.id).await?);
-    }
-    let mut cases = Vec::new();
-    for device in &devices {
-        cases.extend(store.cases_of_device(&device.id).await?);
-    }
     let mut members: BTreeMap<DeviceId, Vec<(ReleaseId, Member)>> = BTreeMap::new();
-    for rollout in store.rollouts().await? {
-        for member in store.members(&rollout.id).await? {
+    for (rollout, own) in store.all_members().await? {
+        // A draft that nobody has started brings nobody anything.
+        if rollout.state == RolloutState::Draft {
+            continue;
+        }
+        for member in own {
             members.entry(member.device.clone()).or_default().push((rollout.release.clone(), member));
         }
     }
-    let mut weak = BTreeSet::new();
-    for firmware in store.firmwares().await? {
-        weak.extend(
-            store
-                .findings(&firmware.image)
-                .await?
-                .into_iter()
-                .map(|finding| (finding.image, finding.advisory)),
-        );
-    }
-    Ok(Fleet { releases: store.releases().await?, products, devices, cases, members, weak })
+    let findings = store.all_findings().await?;
+    Ok(Fleet {
+        products: store.products().await?,
+        devices: store.all_devices().await?,
+        cases: store.all_cases().await?,
+        releases: store.releases().await?,
+        members,
+        weak: findings.into_iter().map(|finding| (finding.image, finding.advisory)).collect(),
+    })
 }
 
 fn planned(context: &Shared, fleet: &Fleet, now: Timestamp) -> ShieldPlan {
@@ -106,11 +99,15 @@ fn planned(context: &Shared, fleet: &Fleet, now: Timestamp) -> ShieldPlan {
         ShieldPolicy::new(UpdateServer { address, ports: BTreeSet::from([device_address.port()]) });
     policy.loopback = context.config.loopback_devices;
     let products: BTreeMap<_, _> = fleet.products.iter().map(|product| (&product.id, product)).collect();
+    let mut unpatched: BTreeMap<&DeviceId, Vec<&Case>> = BTreeMap::new();
+    for case in fleet.cases.iter().filter(|case| is_unpatched(case)) {
+        unpatched.entry(&case.device).or_default().push(case);
+    }
     let inputs: Vec<Protectee<'_>> = fleet
         .devices
         .iter()
         .filter_map(|device| {
-            let own = fleet.cases.iter().filter(|case| case.device == device.id && is_unpatched(case));
+            let own = unpatched.remove(&device.id).unwrap_or_default().into_iter();
             let open_cases = own.map(|case| OpenCase { case, fix: fix(fleet, device, case) }).collect();
             Some(Protectee { device, product: products.get(&device.product)?, open_cases })
         })
@@ -137,8 +134,9 @@ fn fix(fleet: &Fleet, device: &Device, case: &Case) -> Fix {
         return Fix::Nowhere;
     };
     let id = release.id.clone();
-    let own = fleet.members.get(&device.id).into_iter().flatten();
-    let state = own.filter(|(release, _)| *release == id).map(|(_, member)| member.state).next_back();
+    // The newest rollout counts: a second try is on its way, whatever became of the first.
+    let mut own = fleet.members.get(&device.id).into_iter().flatten();
+    let state = own.find(|(release, _)| *release == id).map(|(_, member)| member.state);
     match state {
         Some(MemberState::RolledBack | MemberState::Failed | MemberState::Reverted) => Fix::Failed(id),
         Some(

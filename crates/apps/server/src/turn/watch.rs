@@ -100,7 +100,13 @@ pub(super) async fn run(context: &Shared, memory: &mut Memory, now: Timestamp) -
         return Ok(());
     }
     writes.push(Write::Setting { key: BASELINE.to_owned(), value: baseline_to(&memory.baseline) });
-    context.store.commit(&writes).await.context("keep alerts and baseline")
+    let kept = context.store.commit(&writes).await;
+    if kept.is_err() {
+        // The logs were read beyond what is kept now: all is read again from the last checkpoint, so that no line and
+        // no alert is lost to a full disk.
+        *memory = Memory::default();
+    }
+    kept.context("keep alerts and baseline")
 }
 
 fn checkpoint_key(path: &Path) -> String {
@@ -134,19 +140,17 @@ async fn open(context: &Shared, memory: &mut Memory) -> Result<()> {
 /// Ties addresses to devices, as their own connections to the server tell.
 async fn bind(context: &Shared, memory: &mut Memory) -> Result<BTreeMap<DeviceId, Device>> {
     let mut devices = BTreeMap::new();
-    for product in context.store.products().await? {
-        for device in context.store.devices_of(&product.id).await? {
-            if let Some(address) = device.address
-                && memory.bound.get(&address) != Some(&device.id)
-            {
-                // The first device of an address had it since it enrolled; a later one since it was seen there.
-                let seen = device.last_seen.filter(|_| memory.bound.contains_key(&address));
-                let from = seen.unwrap_or(device.enrolled_at);
-                memory.bindings.bind(address, device.id.clone(), from);
-                memory.bound.insert(address, device.id.clone());
-            }
-            devices.insert(device.id.clone(), device);
+    for device in context.store.all_devices().await? {
+        if let Some(address) = device.address
+            && memory.bound.get(&address) != Some(&device.id)
+        {
+            // The first device of an address had it since it enrolled; a later one since it was seen there.
+            let seen = device.last_seen.filter(|_| memory.bound.contains_key(&address));
+            let from = seen.unwrap_or(device.enrolled_at);
+            memory.bindings.bind(address, device.id.clone(), from);
+            memory.bound.insert(address, device.id.clone());
         }
+        devices.insert(device.id.clone(), device);
     }
     Ok(devices)
 }

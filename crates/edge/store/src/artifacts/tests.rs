@@ -116,8 +116,10 @@ fn a_full_disk_has_a_name() {
     let error = writer.write(&[0; 100]).unwrap_err();
     assert!(matches!(error, ArtifactError::StorageFull { .. }), "{error}");
     assert!(error.hint().is_some());
-    let quota = ArtifactError::io("write", dir.path(), io::ErrorKind::QuotaExceeded.into());
-    assert!(matches!(quota, ArtifactError::StorageFull { .. }));
+    for kind in [io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge] {
+        let error = ArtifactError::io("write", dir.path(), kind.into());
+        assert!(matches!(error, ArtifactError::StorageFull { .. }), "{kind}");
+    }
 }
 
 #[test]

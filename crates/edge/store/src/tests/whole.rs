@@ -58,6 +58,7 @@ fn the_whole_is_the_sum_of_its_parts() {
 
 #[test]
 fn only_open_installs_of_a_withdrawn_release_after_the_end_are_orphans() {
+    use {DirectiveState as D, MemberState as M, Order as O, ReleaseState as R, RolloutState as S};
     let check = |release_state, rollout_state, member_state, order, state, orphan: bool| {
         run(async {
             let (store, devices, rollout) = fleet().await;
@@ -79,7 +80,6 @@ fn only_open_installs_of_a_withdrawn_release_after_the_end_are_orphans() {
             assert_eq!(store.orphaned_directives().await.unwrap(), expected, "{writes:?}");
         });
     };
-    use {DirectiveState as D, MemberState as M, Order as O, ReleaseState as R, RolloutState as S};
     check(R::Withdrawn, S::Finished, M::Offered, O::Install, D::Open, true);
     check(R::Signed, S::Finished, M::Offered, O::Install, D::Open, false);
     check(R::Withdrawn, S::Running, M::Offered, O::Install, D::Open, false);
@@ -108,7 +108,8 @@ fn a_straggler_makes_its_rollout_come_up_again() {
         }
         for state in [MemberState::Installed, MemberState::Booted, MemberState::Healthy] {
             store.commit(&member(state).take(1).collect::<Vec<_>>()).await.unwrap();
-            assert_eq!(store.rollouts_with_stragglers().await.unwrap(), [rollout.clone()], "{state}");
+            let found = store.rollouts_with_stragglers().await.unwrap();
+            assert_eq!(found, std::slice::from_ref(&rollout), "{state}");
         }
     });
 }

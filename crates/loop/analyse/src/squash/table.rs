@@ -10,7 +10,7 @@ use std::rc::Rc;
 use backhand::SuperBlock;
 use backhand::compression::{CompressionAction, DefaultCompressor};
 
-use super::FORMAT;
+use super::{FORMAT, failed};
 use crate::ReadSeek;
 use crate::budget::Budget;
 use crate::error::Halt;
@@ -59,8 +59,10 @@ impl<'a> Tables<'a> {
     }
 
     pub(super) fn read_at(&mut self, start: u64, buffer: &mut [u8]) -> Result<(), Halt> {
-        let read = self.image.seek(SeekFrom::Start(start)).and_then(|_| self.image.read_exact(buffer));
-        read.map_err(|error| Halt::from_read(FORMAT, self.budget, &error))
+        // A file has a last place that can be sought at all; the system's own words speak of an invalid argument.
+        let sought = self.image.seek(SeekFrom::Start(start));
+        sought.map_err(|_| Halt::damaged(FORMAT, "something in it points out of the image"))?;
+        self.image.read_exact(buffer).map_err(|error| Halt::from_read(FORMAT, self.budget, &error))
     }
 
     /// Fills the buffer from a table and moves the place behind it.
@@ -123,7 +125,7 @@ impl<'a> Tables<'a> {
         let mut bytes = Vec::with_capacity(most);
         DefaultCompressor
             .decompress(stored, &mut bytes, self.superblock.compressor)
-            .map_err(|error| Halt::damaged(FORMAT, format!("a block cannot be unpacked ({error})")))?;
+            .map_err(|error| failed("a block cannot be unpacked", &error))?;
         // Tables and fragments are charged as well: unpacking them over and over is work, too.
         self.budget.charge(bytes.len() as u64)?;
         if bytes.len() > most {

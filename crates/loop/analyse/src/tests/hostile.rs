@@ -192,6 +192,29 @@ fn truncated_images_say_what_was_read() {
 }
 
 #[test]
+fn a_damaged_image_is_told_in_words_of_ours() {
+    let check = |image: &[u8], wanted: &str| match analysed(image).unwrap_err() {
+        AnalyseError::Damaged { what, .. } => assert_eq!(what, wanted),
+        other => panic!("{other}"),
+    };
+    let image = squashfs(&root(), Compressor::Gzip);
+    check(&image[..50], "its superblock cannot be read");
+    let table = usize::try_from(u64::from_le_bytes(image[64..72].try_into().unwrap())).unwrap();
+    let mut broken = image;
+    broken[table + 2..table + 10].fill(0xff);
+    check(&broken, "a block cannot be unpacked");
+    let archive = tar(&[Item::File("a", vec![7; 2000]), file("b")]);
+    check(&archive[..700], "it ends early");
+    check(&archive[..2760], "it ends early");
+    // The library quotes the name; it must not look like a line of its own.
+    let mut lying = archive;
+    lying[2560..2567].copy_from_slice(b"x\nhint:");
+    lying[2560 + 148..2560 + 156].fill(b'z');
+    let AnalyseError::Damaged { what, .. } = analysed(&lying).unwrap_err() else { panic!("it is damaged") };
+    assert!(what.contains("x\u{fffd}hint:"), "{what:?}");
+}
+
+#[test]
 fn a_wrong_sum_is_listed() {
     let mut archive = cpio(&[file("a")], Cpio::Crc);
     let at = archive.windows(4).position(|window| window == b"evil").unwrap();

@@ -125,6 +125,12 @@ fn file_systems_of_mke2fs_are_read() {
         }
         let error = analyse(Box::new(Cursor::new(&bytes[..4 << 20])), &Limits::default()).unwrap_err();
         assert!(error.to_string().contains("it ends early"), "{error}");
+        // Without the inode of the root (the second in the table) there is nothing to list.
+        let number = |at: usize| usize::try_from(u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()));
+        let (inode_bytes, table) = (number(1024 + 0x58).unwrap() & 0xffff, number(2048 + 8).unwrap() * 1024);
+        bytes[table + inode_bytes..table + inode_bytes + 128].fill(0xff);
+        let error = analyse(Box::new(Cursor::new(&bytes)), &Limits::default()).unwrap_err();
+        assert!(error.to_string().contains("the image is damaged: ext2/3/4"), "{kind}: {error}");
     }
 }
 

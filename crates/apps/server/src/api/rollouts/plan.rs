@@ -21,7 +21,7 @@ use warden_wire::rest::{DeviceReason, PlannedDevice, RolloutBody, RolloutPlan, R
 
 use super::urgency::urgency;
 use crate::api::access::Caller;
-use crate::api::extract::{Wish, filter, listed};
+use crate::api::extract::{Wish, filter};
 use crate::api::record::{event, of_release, of_rollout};
 use crate::clock::now;
 use crate::context::Shared;
@@ -159,7 +159,7 @@ async fn chosen(
     let mut devices = Vec::new();
     let mut request = PageRequest::largest();
     loop {
-        let page = listed(context.store.devices(&filter, &request).await)?;
+        let page = context.store.devices(&filter, &request).await?;
         devices.extend(page.items.into_iter().filter(|device| device.product == release.product));
         match page.next {
             None => return Ok(devices),
