@@ -85,5 +85,6 @@ fn change(old: Option<&Case>, case: &Case, now: Timestamp) -> Option<Event> {
 
 fn opened(case: &Case) -> String {
     let until = case.decision.deadline.map_or_else(String::new, |deadline| format!(" until {deadline}"));
-    format!("{}: {} ({}{until})", case.finding.advisory, case.finding.reason, case.decision.priority)
+    let reason = case.finding.reason.trim_end_matches('.');
+    format!("{}: {reason} ({}{until})", case.finding.advisory, case.decision.priority)
 }

@@ -46,13 +46,24 @@ pub async fn accept(context: &Shared, report: &StateReport, now: Timestamp) -> R
         return Ok(Accepted::Replay { newest: device.report_counter });
     }
     let first = device.confirmed.is_none();
-    note(&mut device, report);
+    let stored = match report.action {
+        Some(action) => context.store.directive(action).await?,
+        None => None,
+    };
+    let stored = stored.filter(|stored| stored.directive.device == report.device);
+    // A refusal of an order that was closed before (a replay on the way) says nothing about where the device stands.
+    let about = match &stored {
+        Some(stored)
+            if stored.state == DirectiveState::Closed && report.phase == Some(ReportPhase::Failed) =>
+        {
+            About::Past
+        }
+        Some(_) | None => About::Present,
+    };
+    note(&mut device, report, about);
     let mut writes = vec![Write::Device(device)];
     let mut rollout = None;
-    if let Some(action) = report.action
-        && let Some(stored) = context.store.directive(action).await?
-        && stored.directive.device == report.device
-    {
+    if let Some(stored) = stored {
         rollout = Some(stored.directive.rollout.clone());
         writes.extend(member_writes(context, report, stored, now).await?);
     }
@@ -62,11 +73,25 @@ pub async fn accept(context: &Shared, report: &StateReport, now: Timestamp) -> R
     Ok(Accepted::Taken)
 }
 
+/// What a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// Where the device stands now.
+    Present,
+    /// An order that was closed before.
+    Past,
+}
+
 /// Notes in the device what it says of itself.
-fn note(device: &mut Device, report: &StateReport) {
+fn note(device: &mut Device, report: &StateReport, about: About) {
     device.report_counter = report.counter;
+    // A server that was restored from a backup learns here how far the device's orders had come.
+    device.generation = device.generation.max(report.generation);
     device.installed = Some(report.running.clone());
     device.confirmed = Some(report.confirmed.clone());
+    if about == About::Past {
+        return;
+    }
     device.state = match report.phase {
         Some(ReportPhase::Installed | ReportPhase::Booted) => UpdateState::Updating,
         Some(ReportPhase::Healthy) => UpdateState::Idle,
