@@ -26,7 +26,7 @@ pub(crate) enum RolloutCommand {
     Plan(WishArgs),
     /// Makes a rollout; it starts only when told to
     #[command(
-        after_help = "Example:\n  fleetwarden rollout create cam-x1-1.1 --phases 'canary=1, rest; soak=30s' --window 22:00+240"
+        after_help = "Example:\n  fleetwarden rollout create cam-x1-1.1 --phases 'canary=1, rest; soak=30s' --window 22:00-02:00"
     )]
     Create(WishArgs),
     /// Lists rollouts
@@ -67,7 +67,7 @@ pub(crate) struct WishArgs {
     /// The phases in one line, for instance `canary=1, early=25%, rest; soak=30s` [default: the canary preset]
     #[arg(long, value_name = "PHASES")]
     phases: Option<String>,
-    /// When updates may start, in UTC: HH:MM+MINUTES [default: at any time]
+    /// When updates may start, in UTC: HH:MM-HH:MM [default: at any time]
     #[arg(long, value_name = "WINDOW")]
     window: Option<String>,
     /// Which devices, in the filter language [default: all of the product]
