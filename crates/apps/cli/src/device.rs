@@ -120,6 +120,7 @@ fn page(device: &DeviceBody) -> Page {
         .field("hardware", &device.hardware)
         .field("state", &device.state)
         .field("runs", running(device.confirmed.as_ref()))
+        .field("slot", device.slot.as_deref().unwrap_or("-"))
         .field("last booted", running(device.installed.as_ref()))
         .field("criticality", &device.criticality)
         .field("sensitivity", &device.sensitivity)

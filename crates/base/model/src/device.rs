@@ -101,6 +101,8 @@ pub struct Device {
     pub installed: Option<Running>,
     /// What last booted and passed its health checks, by the device's own signed report.
     pub confirmed: Option<Running>,
+    /// The slot that it runs from, by its own report; the other one holds what it can turn back to.
+    pub slot: Option<Slot>,
     /// Where it stands with its updates.
     pub state: UpdateState,
     /// The generation of the newest order that it got.

@@ -75,6 +75,9 @@ pub struct DeviceBody {
     /// What last passed its health checks, by the device's own report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<RunningBody>,
+    /// The slot that it runs from: `a` or `b`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
     /// The generation of its newest order.
     pub generation: u64,
     /// When it enrolled.

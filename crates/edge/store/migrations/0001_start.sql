@@ -21,6 +21,7 @@ CREATE TABLE devices (
     installed_version TEXT,
     confirmed_image   TEXT,
     confirmed_version TEXT,
+    slot              TEXT,
     state             TEXT NOT NULL,
     generation        INTEGER NOT NULL,
     report_counter    INTEGER NOT NULL,

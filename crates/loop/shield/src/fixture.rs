@@ -47,6 +47,7 @@ pub(crate) fn device(id: &str, product: &str, address: Option<&str>) -> Device {
         confirmed: None,
         state: UpdateState::Idle,
         generation: Generation(0),
+        slot: None,
         report_counter: 0,
         enrolled_at: now(),
         last_seen: None,

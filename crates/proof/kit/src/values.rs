@@ -54,6 +54,7 @@ pub fn device(id: &str, product: &str) -> Device {
         confirmed: Some(running(1, "1.0")),
         state: UpdateState::Idle,
         generation: Generation(0),
+        slot: None,
         report_counter: 0,
         enrolled_at: START,
         last_seen: Some(START),

@@ -118,6 +118,7 @@ fn firmware(device: &Device) -> Markup {
             dl.facts {
                 dt { "Installed" } dd { (running(device.installed.as_ref())) }
                 dt { "Confirmed" } dd { (running(device.confirmed.as_ref())) }
+                dt { "Slot" } dd { (device.slot.map_or("not known yet", |slot| slot.word())) }
                 dt { "Updates" } dd { (device.state) }
             }
             @if device.installed != device.confirmed {

@@ -184,6 +184,7 @@ fn enlisted(id: &DeviceId, grant: &EnrolmentGrant, proof: Write, at: Timestamp) 
         confirmed: None,
         state: UpdateState::Enrolled,
         generation: Generation(0),
+        slot: None,
         report_counter: 0,
         enrolled_at: at,
         last_seen: None,

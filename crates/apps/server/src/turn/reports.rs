@@ -89,6 +89,7 @@ fn note(device: &mut Device, report: &StateReport, about: About) {
     device.generation = device.generation.max(report.generation);
     device.installed = Some(report.running.clone());
     device.confirmed = Some(report.confirmed.clone());
+    device.slot = Some(report.slot);
     if about == About::Past {
         return;
     }

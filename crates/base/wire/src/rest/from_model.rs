@@ -52,6 +52,7 @@ impl From<&Device> for DeviceBody {
             state: device.state.to_string(),
             installed: device.installed.as_ref().map(RunningBody::from),
             confirmed: device.confirmed.as_ref().map(RunningBody::from),
+            slot: text(device.slot.as_ref()),
             generation: device.generation.0,
             enrolled_at: device.enrolled_at.to_string(),
             last_seen: text(device.last_seen.as_ref()),

@@ -28,6 +28,7 @@ fn device(index: u32) -> Device {
         confirmed: None,
         state: UpdateState::Idle,
         generation: Generation(0),
+        slot: None,
         report_counter: 0,
         enrolled_at: Timestamp(0),
         last_seen: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::SqliteConnection;
-use warden_model::device::{Device, Running};
+use warden_model::device::{Device, Running, Slot};
 use warden_model::{DeviceId, Generation, ProductId};
 use warden_wire::filter::Filter;
 use warden_wire::page::{Cursor, Page, PageRequest};
@@ -40,6 +40,7 @@ pub(crate) async fn write(on: &mut SqliteConnection, device: &Device) -> Result<
         .set("installed_version", version(&device.installed))
         .set("confirmed_image", image(&device.confirmed))
         .set("confirmed_version", version(&device.confirmed))
+        .set("slot", device.slot.map(Slot::word))
         .set("state", device.state.word())
         .set("generation", device.generation)
         .set("report_counter", device.report_counter)
@@ -89,6 +90,7 @@ fn read(row: &Row) -> Result<Device, StoreError> {
         address: row.parsed_opt("address")?,
         installed: running(row, "installed_image", "installed_version")?,
         confirmed: running(row, "confirmed_image", "confirmed_version")?,
+        slot: row.parsed_opt("slot")?,
         state: row.parsed("state")?,
         generation: Generation(row.unsigned("generation")?),
         report_counter: row.unsigned("report_counter")?,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use warden_model::advisory::{Advisory, Affected, Automatable, Exploitation, VersionRange};
 use warden_model::alert::{Alert, AlertKind, Sensor};
 use warden_model::case::{Case, Decision, Factor, Finding, Priority, Protection};
-use warden_model::device::{Criticality, DataSensitivity, Device, Running, UpdateState};
+use warden_model::device::{Criticality, DataSensitivity, Device, Running, Slot, UpdateState};
 use warden_model::event::Event;
 use warden_model::firmware::{Component, Evidence, Firmware, Method, Version};
 use warden_model::product::{Exposure, Product};
@@ -106,6 +106,7 @@ pub(super) fn device(seed: Seed, product: &ProductId) -> Device {
         address: seed.maybe("address", address),
         installed: seed.maybe("installed", running(seed, "installed")),
         confirmed: seed.maybe("confirmed", running(seed, "confirmed")),
+        slot: seed.maybe("slot", seed.pick("slot", Slot::ALL)),
         state: seed.pick("state", UpdateState::ALL),
         generation: Generation(seed.mix("generation") % 100),
         report_counter: seed.mix("counter") % 100,

@@ -50,6 +50,7 @@ fn device(name: &str, criticality: Criticality) -> Device {
         confirmed: Some(Running { image: OLD, version: Version::new("1.0").unwrap() }),
         state: UpdateState::Idle,
         generation: Generation(0),
+        slot: None,
         report_counter: 0,
         enrolled_at: KNOWN_AT,
         last_seen: None,

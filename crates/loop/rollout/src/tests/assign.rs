@@ -118,6 +118,7 @@ fn device(change: impl FnOnce(&mut warden_model::device::Device)) -> warden_mode
         confirmed: Some(running("1.0")),
         state: warden_model::device::UpdateState::Idle,
         generation: Generation(0),
+        slot: None,
         report_counter: 0,
         enrolled_at: noon(),
         last_seen: None,

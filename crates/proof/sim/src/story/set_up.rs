@@ -198,6 +198,7 @@ pub(crate) fn new_device(
         confirmed: None,
         state: UpdateState::Enrolled,
         generation: Generation(0),
+        slot: None,
         report_counter: 0,
         enrolled_at: now,
         last_seen: None,
