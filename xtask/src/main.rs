@@ -3,6 +3,7 @@
 //! In: a command and its arguments. Out: exit code 0 when all is well, 1 with the cause when not, 2 for a command that
 //! does not exist. Refuses to go on after the first step that fails: the cheapest checks come first.
 
+mod bench;
 mod check;
 mod deps;
 mod docs;
@@ -48,7 +49,11 @@ const COMMANDS: &[Command] = &[
         about: "writes the generated reference and the snapshots anew",
         run: docs::bless,
     },
-    Command { name: "bench", about: "the benchmarks: bench delta", run: story::bench },
+    Command {
+        name: "bench",
+        about: "our patches beside others': bench delta [--list] [--class C] [--pair P]",
+        run: story::bench,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -16,13 +16,7 @@ pub(crate) fn demo(arguments: &[String]) -> Result<()> {
 /// Runs a benchmark by name.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     match arguments.first().map(String::as_str) {
-        Some("delta") => {
-            run("cargo", &["build", "--quiet", "--locked", "--release", "--package", "warden-cli"])?;
-            let program = crate::run::target_folder()?.join("release/fleetwarden");
-            finish(
-                command(&program.display().to_string(), &["delta", "bench"]).args(arguments.iter().skip(1)),
-            )
-        }
+        Some("delta") => crate::bench::delta(arguments.get(1..).unwrap_or_default()),
         Some(other) => bail!("there is no benchmark {other:?} (there is: delta)"),
         None => bail!("say which benchmark: delta"),
     }

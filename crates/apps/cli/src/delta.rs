@@ -8,9 +8,12 @@ use std::io::{self, BufReader, BufWriter, Cursor, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
-use warden_delta::{ApplyError, ApplyLimits, Header, Made, MakeLimits, apply, make, read_header};
+use warden_delta::{
+    Applied, ApplyError, ApplyLimits, Extras, Header, Made, MakeLimits, Profile, apply_with, make,
+    read_header,
+};
 use warden_model::{ByteCount, PerMille};
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -33,6 +36,9 @@ pub(crate) enum DeltaCommand {
     /// Shows what a patch says of itself
     #[command(after_help = "Example:\n  fleetwarden delta info camera.fwd")]
     Info(InfoArgs),
+    /// Applies a patch without keeping what it makes: checks that OLD and PATCH are whole and fit together
+    #[command(after_help = "Example:\n  fleetwarden delta verify camera-1.0.squashfs camera.fwd")]
+    Verify(VerifyArgs),
     /// Measures a patch between two images: its size beside the full and the compressed image, and the time
     #[command(after_help = "Example:\n  fleetwarden delta bench camera-1.0.squashfs camera-1.1.squashfs")]
     Bench(BenchArgs),
@@ -48,6 +54,51 @@ pub(crate) struct MakeArgs {
     /// Where the patch goes
     #[arg(long, short, value_name = "PATCH")]
     output: PathBuf,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// For which devices.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// How the patch is coded: linux (smallest), mcu (for at most 64 KiB of memory), fast (for weak processors)
+    #[arg(long, value_enum, default_value = "linux")]
+    profile: ProfileName,
+    /// The most memory that applying the patch may take on the device, in KiB [default: 16384; mcu: 64]
+    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
+    memory: Option<u64>,
+}
+
+/// A profile by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ProfileName {
+    /// Context mixing: the smallest patches
+    Linux,
+    /// Context mixing in 64 KiB of memory, for microcontrollers
+    Mcu,
+    /// Zstandard: somewhat larger patches that take less time to apply
+    Fast,
+}
+
+impl TargetArgs {
+    fn limits(&self) -> MakeLimits {
+        let (profile, memory) = match self.profile {
+            ProfileName::Linux => (Profile::Linux, MakeLimits::default().memory_max),
+            ProfileName::Mcu => (Profile::Mcu, ByteCount::kib(64)),
+            ProfileName::Fast => (Profile::Fast, MakeLimits::default().memory_max),
+        };
+        let memory_max = self.memory.map_or(memory, ByteCount::kib);
+        MakeLimits { profile, memory_max, ..MakeLimits::default() }
+    }
+}
+
+/// On what, with what.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The image that the patch was made for
+    old: PathBuf,
+    /// The patch
+    patch: PathBuf,
 }
 
 /// On what, with what, where to.
@@ -76,6 +127,8 @@ pub(crate) struct BenchArgs {
     old: PathBuf,
     /// The image that they should get
     new: PathBuf,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 /// Runs a command.
@@ -84,6 +137,7 @@ pub(crate) fn run(command: &DeltaCommand, session: &mut Session) -> Outcome {
         DeltaCommand::Make(args) => run_make(args, session),
         DeltaCommand::Apply(args) => run_apply(args, session),
         DeltaCommand::Info(args) => info(args, session),
+        DeltaCommand::Verify(args) => verify(args, session),
         DeltaCommand::Bench(args) => bench(args, session),
     }
 }
@@ -112,7 +166,7 @@ fn made(old: &[u8], new: &[u8], limits: &MakeLimits) -> Result<Made, Failure> {
 }
 
 fn run_make(args: &MakeArgs, session: &mut Session) -> Outcome {
-    let limits = MakeLimits::default();
+    let limits = args.target.limits();
     let (old, new) = (read(&args.old, limits.base_bytes_max)?, read(&args.new, limits.result_bytes_max)?);
     match made(&old, &new, &limits)? {
         Made::Patch(patch) => {
@@ -139,18 +193,15 @@ fn run_make(args: &MakeArgs, session: &mut Session) -> Outcome {
 }
 
 fn run_apply(args: &ApplyArgs, session: &mut Session) -> Outcome {
-    let open = |path: &Path| File::open(path).map_err(|error| Failure::file("open", path, &error));
-    let mut old = open(&args.old)?;
-    let mut patch = BufReader::new(open(&args.patch)?);
     let mut outcome = None;
     let written = write_whole(&args.output, |file| {
-        let applied = apply(&mut old, &mut patch, file, &ApplyLimits::default());
+        let applied = apply_files(&args.old, &args.patch, file);
         let failed = applied.is_err();
         outcome = Some(applied);
         if failed { Err(io::Error::other("the patch could not be applied")) } else { Ok(()) }
     });
     match outcome {
-        Some(Err(error)) => Err(not_applied(args, &error)),
+        Some(Err(error)) => Err(not_applied((&args.old, &args.patch, &args.output), &error)),
         Some(Ok(applied)) => {
             written?;
             session.output.show(&header_json(&applied.header), |_| header_page(&applied.header))?;
@@ -160,14 +211,34 @@ fn run_apply(args: &ApplyArgs, session: &mut Session) -> Outcome {
     }
 }
 
+/// Applies a patch; long streams are unpacked to a file of no name, which ends with the process.
+fn apply_files(old: &Path, patch: &Path, result: &mut dyn Write) -> Result<Applied, ApplyError> {
+    let read_base = |source| ApplyError::ReadBase { source };
+    let mut old = File::open(old).map_err(read_base)?;
+    let mut patch = BufReader::new(File::open(patch).map_err(|source| ApplyError::ReadPatch { source })?);
+    let mut scratch = tempfile::tempfile().map_err(|source| ApplyError::WriteResult { source })?;
+    let limits = ApplyLimits::default();
+    let extras = Extras { limits: &limits, scratch: Some(&mut scratch), watch: &mut |_| {} };
+    apply_with(&mut old, &mut patch, result, extras)
+}
+
+fn verify(args: &VerifyArgs, session: &mut Session) -> Outcome {
+    let applied = apply_files(&args.old, &args.patch, &mut io::sink());
+    let applied = applied.map_err(|error| not_applied((&args.old, &args.patch, &args.patch), &error))?;
+    session.output.show(&header_json(&applied.header), |_| {
+        header_page(&applied.header).line("the patch makes what it promises".to_owned())
+    })?;
+    Ok(Exit::Done)
+}
+
 /// Says which of the three files it was.
-fn not_applied(args: &ApplyArgs, error: &ApplyError) -> Failure {
+fn not_applied((old, patch, output): (&Path, &Path, &Path), error: &ApplyError) -> Failure {
     match error {
-        ApplyError::ReadBase { source } => Failure::file("read", &args.old, source),
-        ApplyError::ReadPatch { source } => Failure::file("read", &args.patch, source),
-        ApplyError::WriteResult { source } => Failure::file("write", &args.output, source),
+        ApplyError::ReadBase { source } => Failure::file("read", old, source),
+        ApplyError::ReadPatch { source } => Failure::file("read", patch, source),
+        ApplyError::WriteResult { source } => Failure::file("write", output, source),
         other => {
-            let attempt = format!("apply {} to {}", args.patch.display(), args.old.display());
+            let attempt = format!("apply {} to {}", patch.display(), old.display());
             patch_failure(&attempt, other)
         }
     }
@@ -186,9 +257,10 @@ fn patch_failure(attempt: &str, error: &ApplyError) -> Failure {
         | ApplyError::ResultMismatch { .. } => {
             Failure::invalid(attempt, error).hint("load the patch again: it is damaged, or was never one")
         }
-        ApplyError::ResultTooLarge { .. } | ApplyError::Memory { .. } => {
-            Failure::invalid(attempt, error).hint("send the full image instead")
-        }
+        ApplyError::ResultTooLarge { .. }
+        | ApplyError::Memory { .. }
+        | ApplyError::Scratch { .. }
+        | ApplyError::Layers { .. } => Failure::invalid(attempt, error).hint("send the full image instead"),
         ApplyError::ReadPatch { .. } | ApplyError::ReadBase { .. } | ApplyError::WriteResult { .. } => {
             Failure::failed(attempt, error)
         }
@@ -218,26 +290,39 @@ pub(crate) fn write_whole(
 
 fn header_json(header: &Header) -> serde_json::Value {
     json!({
-        "version": header.version,
+        "version": warden_delta::format::VERSION,
+        "profile": header.profile.name(),
         "base": header.base.to_string(),
         "base_bytes": header.base_size.0,
         "result": header.result.to_string(),
         "result_bytes": header.result_size.0,
-        "window_bytes": header.window_memory.0,
+        "layers": header.layers,
+        "base_unpacked_bytes": header.base_plain_size.0,
+        "result_unpacked_bytes": header.result_plain_size.0,
+        "windows": header.windows,
+        "memory_bytes": header.memory().0,
+        "scratch_bytes": header.scratch.0,
     })
 }
 
 fn header_page(header: &Header) -> Page {
+    let layers = match header.layers {
+        0 => "none: the bytes of the image as they are".to_owned(),
+        count => format!("{count}; unpacked, {} become {}", header.base_plain_size, header.result_plain_size),
+    };
     Page::new()
-        .field("format", header.version.to_string())
+        .field("format", format!("{}, profile {}", warden_delta::format::VERSION, header.profile.name()))
         .field("from", format!("{} ({})", header.base, header.base_size))
         .field("to", format!("{} ({})", header.result, header.result_size))
-        .field("memory", format!("{} of history while it is applied", header.window_memory))
+        .field("layers", layers)
+        .field("windows", header.windows.to_string())
+        .field("memory", format!("{} while it is applied", header.memory()))
+        .field("scratch", format!("{} of storage while it is applied", header.scratch))
 }
 
 fn info(args: &InfoArgs, session: &mut Session) -> Outcome {
-    let mut file = File::open(&args.patch).map_err(|error| Failure::file("open", &args.patch, &error))?;
-    let header = read_header(&mut file).map_err(|error| match &error {
+    let file = File::open(&args.patch).map_err(|error| Failure::file("open", &args.patch, &error))?;
+    let header = read_header(&mut BufReader::new(file)).map_err(|error| match &error {
         ApplyError::ReadPatch { source } => Failure::file("read", &args.patch, source),
         other => patch_failure(&format!("read {}", args.patch.display()), other),
     })?;
@@ -246,7 +331,7 @@ fn info(args: &InfoArgs, session: &mut Session) -> Outcome {
 }
 
 fn bench(args: &BenchArgs, session: &mut Session) -> Outcome {
-    let limits = MakeLimits::default();
+    let limits = args.target.limits();
     let (old, new) = (read(&args.old, limits.base_bytes_max)?, read(&args.new, limits.result_bytes_max)?);
     let clock = Instant::now();
     let compressed = zstd::bulk::compress(&new, i32::from(limits.level));
@@ -263,7 +348,10 @@ fn bench(args: &BenchArgs, session: &mut Session) -> Outcome {
         Made::Patch(patch) => {
             let clock = Instant::now();
             let mut result = Vec::new();
-            apply(&mut Cursor::new(&old), &mut patch.as_slice(), &mut result, &ApplyLimits::default())
+            let mut scratch = Cursor::new(Vec::new());
+            let limits = ApplyLimits::default();
+            let extras = Extras { limits: &limits, scratch: Some(&mut scratch), watch: &mut |_| {} };
+            apply_with(&mut Cursor::new(&old), &mut patch.as_slice(), &mut result, extras)
                 .map_err(|error| patch_failure("apply the patch that was made", &error))?;
             rows.push(("patch", size(&patch), Some(make_time), Some(clock.elapsed())));
         }

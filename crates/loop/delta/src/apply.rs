@@ -12,15 +12,12 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use warden_model::{ByteCount, Sha256Digest};
 
-use crate::format::{HEADER_BYTES, Header, HeaderProblem, Number, Progress, RecordHead, unzigzag};
-use crate::unpack::{Unpacker, read_exactly};
+use crate::format::{self, HeadProblem, Header, LAYERS_BYTES_MAX, Take};
+use crate::layers::{LayerError, Layers, NewSink, OldPlain, Scratch};
+use crate::stream::read::{Last, NewBytes, OldBytes, read};
 
 /// The size of the piece in which base and result are copied: large enough for flash, and little memory.
 const COPY_BYTES: usize = 64 * 1024;
-
-/// What applying needs besides the window: the copy buffers (three times 64 KiB), and the tables and two blocks of the
-/// Zstandard decoder (below 512 KiB; RFC 8878 section 3.1.1.2.4 caps a block at 128 KiB).
-const FIXED_MEMORY: ByteCount = ByteCount::mib(1);
 
 /// A base: something to read from anywhere.
 pub trait ReadSeek: Read + Seek {}
@@ -34,6 +31,8 @@ pub struct ApplyLimits {
     pub result_bytes_max: ByteCount,
     /// Most memory that applying may take.
     pub memory_max: ByteCount,
+    /// Most storage that unpacking long streams may take, where there is some.
+    pub scratch_max: ByteCount,
 }
 
 impl Default for ApplyLimits {
@@ -41,8 +40,10 @@ impl Default for ApplyLimits {
         Self {
             // No slot of the devices that we know is larger; whoever knows the slot sets the real size.
             result_bytes_max: ByteCount::mib(1024),
-            // Half of the smallest Linux device that we serve has this much to spare; our own patches need 9 MiB.
+            // Half of the smallest Linux device that we serve has this much to spare; our own patches need 5 to 16 MiB.
             memory_max: ByteCount::mib(32),
+            // The unpacked kernel and initramfs of a large image.
+            scratch_max: ByteCount::mib(512),
         }
     }
 }
@@ -63,7 +64,7 @@ pub enum ApplyError {
     #[error("this is no patch: it does not start with FWDELTA")]
     NotAPatch,
     /// The patch has another format.
-    #[error("the patch has format version {found}, only version 1 can be read")]
+    #[error("the patch has format version {found}, only version 2 can be read")]
     Version {
         /// Its version.
         found: u8,
@@ -93,6 +94,20 @@ pub enum ApplyError {
         need: ByteCount,
         /// The limit.
         limit: ByteCount,
+    },
+    /// The patch needs more storage than allowed.
+    #[error("the patch needs {need} of scratch storage, more than the {limit} that are allowed")]
+    Scratch {
+        /// What it needs.
+        need: ByteCount,
+        /// The limit.
+        limit: ByteCount,
+    },
+    /// The packed stretches of base or result cannot be handled.
+    #[error("go through the layers of the image")]
+    Layers {
+        /// What is wrong with them.
+        source: LayerError,
     },
     /// The patch ends early.
     #[error("the patch ends too early: it was cut")]
@@ -140,16 +155,33 @@ pub enum ApplyError {
     },
 }
 
-/// Reads the header of a patch and nothing else: 96 bytes.
+/// Takes the head of a patch from a reader.
+struct HeadReader<'a>(&'a mut dyn Read);
+
+impl Take for HeadReader<'_> {
+    type Error = ApplyError;
+
+    fn take(&mut self, into: &mut [u8]) -> Result<(), ApplyError> {
+        self.0.read_exact(into).map_err(|source| match source.kind() {
+            ErrorKind::UnexpectedEof => ApplyError::Truncated,
+            _ => ApplyError::ReadPatch { source },
+        })
+    }
+}
+
+impl From<HeadProblem> for ApplyError {
+    fn from(problem: HeadProblem) -> Self {
+        match problem {
+            HeadProblem::Magic => Self::NotAPatch,
+            HeadProblem::Version(found) => Self::Version { found },
+            HeadProblem::Corrupt(what) => Self::Corrupt { what },
+        }
+    }
+}
+
+/// Reads the header of a patch and nothing else: some 100 bytes.
 pub fn read_header(patch: &mut dyn Read) -> Result<Header, ApplyError> {
-    let mut bytes = [0; HEADER_BYTES];
-    read_exactly(patch, &mut bytes)?;
-    Header::from_bytes(&bytes).map_err(|problem| match problem {
-        HeaderProblem::Magic => ApplyError::NotAPatch,
-        HeaderProblem::Version(found) => ApplyError::Version { found },
-        HeaderProblem::Reserved => ApplyError::Corrupt { what: "a reserved byte of the header is set" },
-        HeaderProblem::Window(_) => ApplyError::Corrupt { what: "the header names a window that cannot be" },
-    })
+    format::read_header(&mut HeadReader(patch))
 }
 
 /// Applies a patch and writes the result.
@@ -161,39 +193,158 @@ pub fn apply(
     result: &mut dyn Write,
     limits: &ApplyLimits,
 ) -> Result<Applied, ApplyError> {
-    let header = read_header(patch)?;
-    check_limits(&header, limits)?;
+    apply_with(base, patch, result, Extras { limits, scratch: None, watch: &mut |_| {} })
+}
+
+/// What applying a large patch may use beside its input and output.
+pub struct Extras<'a> {
+    /// What the patch may cost.
+    pub limits: &'a ApplyLimits,
+    /// Storage for long streams; patches whose header asks for some are refused without.
+    pub scratch: Option<&'a mut dyn Scratch>,
+    /// Is told after each window how many bytes of the result have been written and flushed.
+    pub watch: &'a mut dyn FnMut(ByteCount),
+}
+
+/// Applies a patch with scratch storage, and tells how far it is.
+pub fn apply_with(
+    base: &mut dyn ReadSeek,
+    patch: &mut dyn Read,
+    result: &mut dyn Write,
+    extras: Extras<'_>,
+) -> Result<Applied, ApplyError> {
+    let mut head = HeadReader(patch);
+    let header = format::read_header(&mut head)?;
+    check_limits(&header, extras.limits)?;
+    let windows = format::read_windows(&mut head, &header)?;
+    let layers = read_layers(&mut head, &header)?;
     check_base(base, &header)?;
-    let unpacker = Unpacker::new(patch, header.window_memory.0.max(1).ilog2())?;
-    let mut run = Run {
-        base,
-        base_position: 0,
-        unpacker,
-        result,
-        result_left: header.result_size.0,
-        hash: Sha256::new(),
-        piece: vec![0; COPY_BYTES],
-        base_piece: vec![0; COPY_BYTES],
-    };
-    while run.result_left > 0 {
-        run.record(&header)?;
-    }
-    run.unpacker.expect_end()?;
-    let found = Sha256Digest(run.hash.finalize().into());
-    if found != header.result {
-        return Err(ApplyError::ResultMismatch { expected: header.result, found });
-    }
-    result.flush().map_err(|source| ApplyError::WriteResult { source })?;
+    let mut result = Hashed { result, hash: Sha256::new(), written: 0, watch: extras.watch };
+    let scratch = extras.scratch.map(|scratch| scratch as &mut dyn Scratch);
+    let mut old = Old(OldPlain::new(&layers, base, scratch).map_err(layer_error)?);
+    let sink = NewSink::new(&layers, &mut result);
+    let mut new = New { sink, plain: (header.layers == 0).then(Sha256::new), expected: header.result };
+    read(&header, &windows, patch, &mut old, &mut new)?;
+    new.sink.finish().map_err(layer_error)?;
+    expect_digest(header.result, result.hash)?;
+    result.result.flush().map_err(|source| ApplyError::WriteResult { source })?;
     Ok(Applied { written: header.result_size, header })
+}
+
+fn expect_digest(expected: Sha256Digest, hash: Sha256) -> Result<(), ApplyError> {
+    let found = Sha256Digest(hash.finalize().into());
+    if found != expected {
+        return Err(ApplyError::ResultMismatch { expected, found });
+    }
+    Ok(())
+}
+
+struct Old<'a>(OldPlain<'a>);
+
+impl OldBytes for Old<'_> {
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<(), ApplyError> {
+        self.0.read_at(at, into).map_err(layer_error)
+    }
+}
+
+struct New<'a> {
+    sink: NewSink<'a>,
+    /// Without layers, the plain bytes are the result: its digest is checked before the last window is written.
+    plain: Option<Sha256>,
+    expected: Sha256Digest,
+}
+
+impl NewBytes for New<'_> {
+    fn window(&mut self, plain: &[u8], last: Last) -> Result<(), ApplyError> {
+        if let Some(hash) = &mut self.plain {
+            hash.update(plain);
+            if last == Last::Yes {
+                expect_digest(self.expected, hash.clone())?;
+            }
+        }
+        plain.chunks(COPY_BYTES).try_for_each(|piece| self.sink.push(piece)).map_err(layer_error)
+    }
+}
+
+/// The errors of reading and writing keep their own names; the others are the layers'.
+fn layer_error(error: LayerError) -> ApplyError {
+    match error {
+        LayerError::ReadBase { source, .. } => ApplyError::ReadBase { source },
+        LayerError::WriteResult { source, .. } => ApplyError::WriteResult { source },
+        source => ApplyError::Layers { source },
+    }
+}
+
+/// The result on its way: hashed, and counted for whoever watches.
+struct Hashed<'a> {
+    result: &'a mut dyn Write,
+    hash: Sha256,
+    written: u64,
+    watch: &'a mut dyn FnMut(ByteCount),
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.result.write(bytes)?;
+        self.hash.update(bytes.get(..count).unwrap_or(bytes));
+        self.written += count as u64;
+        (self.watch)(ByteCount(self.written));
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.result.flush()
+    }
+}
+
+/// Reads the table of packed stretches, if there is one.
+fn read_layers(head: &mut HeadReader<'_>, header: &Header) -> Result<Layers, ApplyError> {
+    let (old_len, new_len) = (header.base_size.0, header.result_size.0);
+    if header.layers == 0 {
+        return Ok(Layers::new(old_len, new_len));
+    }
+    let mut coded = vec![0; usize::try_from(header.layers_len).unwrap_or(0)];
+    head.take(&mut coded)?;
+    let plain = unpack_table(&coded)?;
+    let mut rest = plain.as_slice();
+    let layers = Layers::read(&mut rest, old_len, new_len).map_err(layer_error)?;
+    let says = [
+        (layers.old_plain_len(), header.base_plain_size.0),
+        (layers.new_plain_len(), header.result_plain_size.0),
+        (layers.scratch().0, header.scratch.0),
+        (layers.memory().0, header.layers_memory.0),
+        (rest.len() as u64, 0),
+    ];
+    if says.iter().any(|(found, said)| found != said) {
+        return Err(ApplyError::Corrupt {
+            what: "the table of packed stretches is not what the header says",
+        });
+    }
+    Ok(layers)
+}
+
+/// Unpacks the table: one Zstandard frame.
+fn unpack_table(coded: &[u8]) -> Result<Vec<u8>, ApplyError> {
+    let mut plain = Vec::new();
+    let decoder = zstd::stream::read::Decoder::new(coded).map_err(|source| ApplyError::Unpack { source })?;
+    let limit = LAYERS_BYTES_MAX;
+    decoder.take(limit + 1).read_to_end(&mut plain).map_err(|source| ApplyError::Unpack { source })?;
+    if plain.len() as u64 > limit {
+        return Err(ApplyError::Corrupt { what: "the table of packed stretches is too long" });
+    }
+    Ok(plain)
 }
 
 fn check_limits(header: &Header, limits: &ApplyLimits) -> Result<(), ApplyError> {
     if header.result_size > limits.result_bytes_max {
         return Err(ApplyError::ResultTooLarge { size: header.result_size, limit: limits.result_bytes_max });
     }
-    let need = ByteCount(header.window_memory.0.saturating_add(FIXED_MEMORY.0));
+    let need = header.memory();
     if need > limits.memory_max {
         return Err(ApplyError::Memory { need, limit: limits.memory_max });
+    }
+    if header.scratch > limits.scratch_max {
+        return Err(ApplyError::Scratch { need: header.scratch, limit: limits.scratch_max });
     }
     Ok(())
 }
@@ -226,93 +377,4 @@ fn check_base(base: &mut dyn ReadSeek, header: &Header) -> Result<(), ApplyError
 /// Returns the length of the next piece of `left` bytes.
 fn piece_len(left: u64) -> usize {
     usize::try_from(left).unwrap_or(COPY_BYTES).min(COPY_BYTES)
-}
-
-struct Run<'a> {
-    base: &'a mut dyn ReadSeek,
-    base_position: u64,
-    unpacker: Unpacker<'a>,
-    result: &'a mut dyn Write,
-    result_left: u64,
-    hash: Sha256,
-    piece: Vec<u8>,
-    base_piece: Vec<u8>,
-}
-
-impl Run<'_> {
-    fn record(&mut self, header: &Header) -> Result<(), ApplyError> {
-        let head = self.head()?;
-        let made = head.add.checked_add(head.extra).filter(|made| *made <= self.result_left);
-        let Some(made) = made else {
-            return Err(ApplyError::Corrupt { what: "a record makes more than the result holds" });
-        };
-        if made == 0 {
-            return Err(ApplyError::Corrupt { what: "a record makes nothing" });
-        }
-        let start = self.base_position.checked_add_signed(head.seek);
-        let end =
-            start.and_then(|start| start.checked_add(head.add)).filter(|end| *end <= header.base_size.0);
-        let (Some(start), Some(end)) = (start, end) else {
-            return Err(ApplyError::Corrupt { what: "a record copies from outside the base" });
-        };
-        self.add(start, head.add)?;
-        self.base_position = end;
-        self.extra(head.extra)
-    }
-
-    fn head(&mut self) -> Result<RecordHead, ApplyError> {
-        let seek = unzigzag(self.number()?);
-        Ok(RecordHead { seek, add: self.number()?, extra: self.number()? })
-    }
-
-    fn number(&mut self) -> Result<u64, ApplyError> {
-        let mut number = Number::default();
-        loop {
-            let mut byte = [0];
-            self.unpacker.read_exact(&mut byte)?;
-            match number.push(byte[0]) {
-                Progress::More => {}
-                Progress::Done(value) => return Ok(value),
-                Progress::Refused => return Err(ApplyError::Corrupt { what: "a number is misspelled" }),
-            }
-        }
-    }
-
-    /// Writes base bytes plus differences.
-    fn add(&mut self, start: u64, mut left: u64) -> Result<(), ApplyError> {
-        if left > 0 {
-            self.base.seek(SeekFrom::Start(start)).map_err(|source| ApplyError::ReadBase { source })?;
-        }
-        while left > 0 {
-            let len = piece_len(left);
-            let piece = self.piece.get_mut(..len).unwrap_or_default();
-            let base_piece = self.base_piece.get_mut(..len).unwrap_or_default();
-            self.unpacker.read_exact(piece)?;
-            self.base.read_exact(base_piece).map_err(|source| ApplyError::ReadBase { source })?;
-            piece.iter_mut().zip(&*base_piece).for_each(|(byte, base)| *byte = byte.wrapping_add(*base));
-            self.write(len)?;
-            left -= len as u64;
-        }
-        Ok(())
-    }
-
-    /// Writes bytes as they are.
-    fn extra(&mut self, mut left: u64) -> Result<(), ApplyError> {
-        while left > 0 {
-            let len = piece_len(left);
-            self.unpacker.read_exact(self.piece.get_mut(..len).unwrap_or_default())?;
-            self.write(len)?;
-            left -= len as u64;
-        }
-        Ok(())
-    }
-
-    /// Writes the first `len` bytes of the piece.
-    fn write(&mut self, len: usize) -> Result<(), ApplyError> {
-        let piece = self.piece.get(..len).unwrap_or_default();
-        self.hash.update(piece);
-        self.result.write_all(piece).map_err(|source| ApplyError::WriteResult { source })?;
-        self.result_left = self.result_left.saturating_sub(len as u64);
-        Ok(())
-    }
 }

@@ -1,73 +1,75 @@
-//! The patch format, version 1, byte by byte.
+//! The patch format, version 2: its head. `docs/reference/patch-format.md` tells the whole format byte by byte.
 //!
-//! In: header values and record heads. Out: their bytes, and the way back. Refuses: another magic, another version,
-//! reserved bytes that are set, a window that no version 1 writer chooses, numbers spelled longer than needed.
-//!
-//! All fixed-width numbers are little-endian. A patch is a header, one compressed frame, and nothing after it.
-//!
-//! # Header: 96 bytes, not compressed
-//! | offset | bytes | what |
-//! |---:|---:|---|
-//! | 0 | 7 | magic: the ASCII letters `FWDELTA` |
-//! | 7 | 1 | format version: 1 |
-//! | 8 | 32 | SHA-256 of the base, over exactly `base size` bytes |
-//! | 40 | 32 | SHA-256 of the result |
-//! | 72 | 8 | base size in bytes |
-//! | 80 | 8 | result size in bytes |
-//! | 88 | 1 | window: the frame needs 2^n bytes of history, n = 10 to 30 |
-//! | 89 | 7 | reserved: zero; a reader refuses anything else |
-//!
-//! # Frame: from byte 96 to the end
-//! One Zstandard frame (RFC 8878 section 3.1.1): no skippable frame, no dictionary, a window of at most 2^n bytes, no
-//! content checksum (the result's digest covers every byte). It unpacks to **records**, one after the other, until
-//! `result size` bytes are made; then the frame ends, and the patch with it. An empty result has no records.
-//!
-//! # Record
-//! | part | bytes | what |
-//! |---|---:|---|
-//! | seek | 1–10 | signed number, zigzag: how far the base position moves before anything else; it starts at 0 |
-//! | add length | 1–10 | number *a* |
-//! | extra length | 1–10 | number *e*; *a* + *e* is at least 1 |
-//! | differences | *a* | the result is base byte + difference, modulo 256; the base position moves on by *a* |
-//! | extra | *e* | bytes of the result as they are |
-//!
-//! After the seek, the base position and the *a* bytes from there lie within the base. All records together make exactly
-//! `result size` bytes. These are the control triples, differences and extra bytes of bsdiff (C. Percival, "Naive
-//! differences of executable code", 2003), interleaved, so that one pass is enough.
-//!
-//! # Numbers
-//! Unsigned LEB128: seven bits a byte, the lowest first, the top bit set while more follow; at most 64 bits, and no
-//! last byte 0 (one number, one spelling). Zigzag: 0, -1, 1, -2 … are 0, 1, 2, 3 …
+//! In: the head of a patch. Out: its bytes, and the way back. Refuses: another magic, another version, unknown profiles,
+//! sizes that this version does not know, numbers spelled longer than needed.
 
 use warden_model::{ByteCount, Sha256Digest};
+use warden_patch::chart::{Copy, Lesson};
+use warden_patch::mixing::{Seen, Shape};
 
 /// The first bytes of each patch.
 pub const MAGIC: [u8; 7] = *b"FWDELTA";
 
 /// The version of the format that this crate writes and reads.
-pub const VERSION: u8 = 1;
-
-/// The length of the header, in bytes.
-pub const HEADER_BYTES: usize = 96;
-
-/// The first bytes of a Zstandard frame: RFC 8878 section 3.1.1, `Magic_Number`. Checked by us, so that no other kind of
-/// frame (skippable, legacy) ever reaches the decoder.
-pub const FRAME_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-
-/// The smallest window, as a power of two: RFC 8878 section 3.1.1.1.2 allows nothing below 1 KiB.
-pub const WINDOW_LOG_MIN: u8 = 10;
-
-/// The largest window, as a power of two: what a Zstandard decoder can be told to accept on a 32-bit device.
-pub const WINDOW_LOG_MAX: u8 = 30;
+pub const VERSION: u8 = 2;
 
 /// Longest spelling of a number, in bytes: 64 bits in groups of seven.
-pub const NUMBER_BYTES_MAX: usize = 10;
+const NUMBER_BYTES_MAX: u32 = 10;
 
-/// What a patch says of itself before anything is unpacked.
+/// The largest table that a patch may name, as a power of two: 2^22 slots are far beyond what any device lends.
+const LOG_MAX: u8 = 22;
+
+/// The smallest and the largest window, as powers of two: a flash page, and the largest image by far.
+const WINDOW_LOG: (u8, u8) = (12, 32);
+
+/// How many windows a patch may have: 64 GiB of images in windows of 1 MiB.
+pub const WINDOWS_MAX: u64 = 1 << 16;
+
+/// How many copies a part may have: their order is kept in 16 bits each.
+pub const COPIES_MAX: u32 = 1 << 16;
+
+/// The longest table of packed stretches that is read, in bytes: what [`crate::layers`] allows, generously spelled.
+pub const LAYERS_BYTES_MAX: u64 = 4 << 20;
+
+/// How what is not predicted is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Context mixing in large tables: the smallest patches.
+    Linux,
+    /// Context mixing in tables for a microcontroller: at most 64 KiB of memory, no layers.
+    Mcu,
+    /// Zstandard: somewhat larger patches for weak processors.
+    Fast,
+}
+
+impl Profile {
+    /// Returns its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Mcu => "mcu",
+            Self::Fast => "fast",
+        }
+    }
+}
+
+/// The sizes of the tables that a decoder keeps, as powers of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) shape: Shape,
+    /// Lessons in all tables.
+    pub(crate) lessons_log: u32,
+    /// The window of the profile `fast`.
+    pub(crate) frame_log: u32,
+    /// How much of the new plain image makes a window.
+    pub(crate) window_log: u32,
+}
+
+/// What a patch says of itself before anything is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// The version of the format.
-    pub version: u8,
+    /// How it is coded.
+    pub profile: Profile,
     /// The digest of the image that the patch applies to.
     pub base: Sha256Digest,
     /// The digest of the image that it makes.
@@ -76,216 +78,241 @@ pub struct Header {
     pub base_size: ByteCount,
     /// The size of the image that it makes.
     pub result_size: ByteCount,
-    /// The history that unpacking needs in memory: a power of two, 1 KiB to 1 GiB.
-    pub window_memory: ByteCount,
+    /// The size of the image that it applies to, unpacked.
+    pub base_plain_size: ByteCount,
+    /// The size of the image that it makes, unpacked.
+    pub result_plain_size: ByteCount,
+    /// How many layers are unpacked: 0 to 3.
+    pub layers: u8,
+    /// How much storage unpacking takes beside memory.
+    pub scratch: ByteCount,
+    /// How much memory the packers and unpackers of its layers take.
+    pub layers_memory: ByteCount,
+    /// The most copies that a part has.
+    pub copies_max: u32,
+    /// How many windows it has.
+    pub windows: u32,
+    pub(crate) sizes: Sizes,
+    pub(crate) layers_len: u64,
 }
 
-/// Why bytes are no header that this version reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HeaderProblem {
-    Magic,
-    Version(u8),
-    Reserved,
-    Window(u8),
-}
+/// What a decoder needs besides its tables: buffers of images and patch, stack.
+const FIXED_MEMORY: u64 = 256 << 10;
 
 impl Header {
-    pub(crate) fn to_bytes(&self) -> [u8; HEADER_BYTES] {
-        let window_log = u8::try_from(self.window_memory.0.max(1).ilog2()).unwrap_or(WINDOW_LOG_MAX);
-        let parts: [&[u8]; 7] = [
-            &MAGIC,
-            &[self.version],
-            &self.base.0,
-            &self.result.0,
-            &self.base_size.0.to_le_bytes(),
-            &self.result_size.0.to_le_bytes(),
-            &[window_log],
+    /// Returns how much memory applying takes.
+    pub fn memory(&self) -> ByteCount {
+        let Sizes { shape, lessons_log, frame_log, window_log } = self.sizes;
+        let size = |count: usize, of: usize| (count as u64).saturating_mul(of as u64);
+        let slot = if self.profile == Profile::Mcu { 2 } else { 4 };
+        let tables = match self.profile {
+            Profile::Fast => (1 << frame_log) + FIXED_MEMORY,
+            Profile::Linux | Profile::Mcu => {
+                size(shape.slots(), slot)
+                    + size(shape.seen(), size_of::<Seen>())
+                    + shape.history() as u64
+                    + size(shape.index(), 4)
+            }
+        };
+        let copies = u64::from(self.copies_max) * (size_of::<Copy>() as u64 + 2);
+        let lessons = size(1 << lessons_log, size_of::<Lesson>());
+        let rest = if self.profile == Profile::Mcu {
+            // A microcontroller writes its flash as it goes; block, view and weights live on its stack.
+            8 << 10
+        } else {
+            FIXED_MEMORY + self.result_plain_size.0.min(1 << window_log)
+        };
+        ByteCount(tables + copies + lessons + rest + self.layers_memory.0)
+    }
+}
+
+/// A window as the head tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WindowHead {
+    /// How many coded bytes it has.
+    pub(crate) coded_len: u64,
+    /// The first bytes of the SHA-256 of what it stands for.
+    pub(crate) check: Option<[u8; 8]>,
+}
+
+/// Why bytes are no head that this version reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeadProblem {
+    Magic,
+    Version(u8),
+    Corrupt(&'static str),
+}
+
+/// Writes the head of a patch.
+pub(crate) fn write_head(header: &Header, windows: &[WindowHead]) -> Vec<u8> {
+    let Sizes { shape, lessons_log, frame_log, window_log } = header.sizes;
+    let profile = match header.profile {
+        Profile::Linux => 1,
+        Profile::Mcu => 2,
+        Profile::Fast => 3,
+    };
+    let mut out = [&MAGIC[..], &[VERSION, profile, header.layers]].concat();
+    let logs =
+        [shape.log, shape.small_log, shape.seen_log, shape.history_log, lessons_log, frame_log, window_log];
+    out.extend(logs.map(|log| u8::try_from(log).unwrap_or(u8::MAX)));
+    out.extend(header.base.0);
+    out.extend(header.result.0);
+    write_number(header.base_size.0, &mut out);
+    write_number(header.result_size.0, &mut out);
+    write_number(u64::from(header.copies_max), &mut out);
+    if header.layers > 0 {
+        let numbers = [
+            header.base_plain_size.0,
+            header.result_plain_size.0,
+            header.scratch.0,
+            header.layers_memory.0,
+            header.layers_len,
         ];
-        let mut bytes = [0; HEADER_BYTES];
-        bytes.iter_mut().zip(parts.into_iter().flatten()).for_each(|(to, from)| *to = *from);
-        bytes
+        for number in numbers {
+            write_number(number, &mut out);
+        }
     }
-
-    pub(crate) fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Result<Self, HeaderProblem> {
-        let mut rest = bytes.as_slice();
-        if take::<7>(&mut rest) != MAGIC {
-            return Err(HeaderProblem::Magic);
-        }
-        let [version] = take(&mut rest);
-        if version != VERSION {
-            return Err(HeaderProblem::Version(version));
-        }
-        let base = Sha256Digest(take(&mut rest));
-        let result = Sha256Digest(take(&mut rest));
-        let base_size = ByteCount(u64::from_le_bytes(take(&mut rest)));
-        let result_size = ByteCount(u64::from_le_bytes(take(&mut rest)));
-        let [window_log] = take(&mut rest);
-        if !(WINDOW_LOG_MIN..=WINDOW_LOG_MAX).contains(&window_log) {
-            return Err(HeaderProblem::Window(window_log));
-        }
-        if take::<7>(&mut rest) != [0; 7] {
-            return Err(HeaderProblem::Reserved);
-        }
-        let window_memory = ByteCount(1 << window_log);
-        Ok(Self { version, base, result, base_size, result_size, window_memory })
+    write_number(windows.len() as u64, &mut out);
+    for window in windows {
+        write_number(window.coded_len, &mut out);
+        out.extend(window.check.iter().flatten());
     }
+    out
 }
 
-/// Takes the next `N` bytes; zeros where there are none, which cannot be: the fields add up to the header's length.
-fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
-    let Some((taken, left)) = rest.split_first_chunk() else { return [0; N] };
-    *rest = left;
-    *taken
+/// Takes bytes from somewhere: the start of a patch.
+pub(crate) trait Take {
+    type Error: From<HeadProblem>;
+
+    fn take(&mut self, into: &mut [u8]) -> Result<(), Self::Error>;
 }
 
-/// The head of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RecordHead {
-    /// How far the base position moves first.
-    pub(crate) seek: i64,
-    /// How many bytes are base plus difference.
-    pub(crate) add: u64,
-    /// How many bytes follow as they are.
-    pub(crate) extra: u64,
+fn bytes<const N: usize, T: Take>(from: &mut T) -> Result<[u8; N], T::Error> {
+    let mut bytes = [0; N];
+    from.take(&mut bytes)?;
+    Ok(bytes)
 }
 
-impl RecordHead {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        write_number(zigzag(self.seek), out);
-        write_number(self.add, out);
-        write_number(self.extra, out);
+/// Reads the head of a patch up to the list of its windows.
+pub(crate) fn read_header<T: Take>(from: &mut T) -> Result<Header, T::Error> {
+    if bytes::<7, T>(from)? != MAGIC {
+        return Err(HeadProblem::Magic.into());
     }
-}
-
-/// A number that arrives byte by byte.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Number {
-    value: u64,
-    bits: u32,
-}
-
-/// What a byte did to a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Progress {
-    More,
-    Done(u64),
-    /// Above 64 bits, or spelled longer than needed.
-    Refused,
-}
-
-impl Number {
-    pub(crate) fn push(&mut self, byte: u8) -> Progress {
-        let low = u64::from(byte & 0x7f);
-        let longer_than_needed = byte == 0 && self.bits > 0;
-        let too_large = self.bits > 63 || (self.bits == 63 && low > 1);
-        if longer_than_needed || too_large {
-            return Progress::Refused;
-        }
-        self.value |= low << self.bits;
-        self.bits += 7;
-        if byte & 0x80 == 0 { Progress::Done(self.value) } else { Progress::More }
+    let [version] = bytes(from)?;
+    if version != VERSION {
+        return Err(HeadProblem::Version(version).into());
     }
+    let [profile, layers] = bytes(from)?;
+    let profile = match profile {
+        1 => Profile::Linux,
+        2 => Profile::Mcu,
+        3 => Profile::Fast,
+        _ => return Err(HeadProblem::Corrupt("the header names an unknown profile").into()),
+    };
+    let sizes = read_sizes(from)?;
+    let base = Sha256Digest(bytes(from)?);
+    let result = Sha256Digest(bytes(from)?);
+    let base_size = ByteCount(number(from)?);
+    let result_size = ByteCount(number(from)?);
+    let copies_max = number(from)?;
+    let copies_max = u32::try_from(copies_max).ok().filter(|count| *count <= COPIES_MAX);
+    let copies_max = copies_max.ok_or(HeadProblem::Corrupt("the header names too many copies"))?;
+    let mut header = Header {
+        profile,
+        base,
+        result,
+        base_size,
+        result_size,
+        base_plain_size: base_size,
+        result_plain_size: result_size,
+        layers,
+        scratch: ByteCount(0),
+        layers_memory: ByteCount(0),
+        copies_max,
+        windows: 0,
+        sizes,
+        layers_len: 0,
+    };
+    if layers > 0 {
+        read_layers_head(from, &mut header)?;
+    }
+    let windows = number(from)?;
+    if windows == 0 || windows > WINDOWS_MAX {
+        return Err(HeadProblem::Corrupt("the header names no windows, or too many").into());
+    }
+    header.windows = u32::try_from(windows).unwrap_or(u32::MAX);
+    Ok(header)
 }
 
-fn write_number(mut value: u64, out: &mut Vec<u8>) {
+fn read_sizes<T: Take>(from: &mut T) -> Result<Sizes, T::Error> {
+    let logs: [u8; 7] = bytes(from)?;
+    let [log, small_log, seen_log, history_log, lessons_log, frame_log, window_log] = logs.map(u32::from);
+    let tables = [log, small_log, seen_log, history_log, lessons_log];
+    if tables.iter().any(|log| *log > u32::from(LOG_MAX)) || frame_log > 27 {
+        return Err(HeadProblem::Corrupt("the header names a table that is too large").into());
+    }
+    if !(u32::from(WINDOW_LOG.0)..=u32::from(WINDOW_LOG.1)).contains(&window_log) {
+        return Err(HeadProblem::Corrupt("the header names a window that cannot be").into());
+    }
+    let shape = Shape { log, small_log, seen_log, history_log };
+    Ok(Sizes { shape, lessons_log, frame_log, window_log })
+}
+
+fn read_layers_head<T: Take>(from: &mut T, header: &mut Header) -> Result<(), T::Error> {
+    if usize::from(header.layers) > crate::layers::LAYERS_MAX {
+        return Err(HeadProblem::Corrupt("the header names too many layers").into());
+    }
+    header.base_plain_size = ByteCount(number(from)?);
+    header.result_plain_size = ByteCount(number(from)?);
+    header.scratch = ByteCount(number(from)?);
+    header.layers_memory = ByteCount(number(from)?);
+    header.layers_len = number(from)?;
+    if header.layers_len > LAYERS_BYTES_MAX {
+        return Err(HeadProblem::Corrupt("the table of packed stretches is too long").into());
+    }
+    Ok(())
+}
+
+/// Reads the list of windows, which follows the header.
+pub(crate) fn read_windows<T: Take>(from: &mut T, header: &Header) -> Result<Vec<WindowHead>, T::Error> {
+    let mut windows = Vec::new();
+    for index in 1..=header.windows {
+        let coded_len = number(from)?;
+        // Without layers, the last window is checked by the digest of the result.
+        let check = if index < header.windows || header.layers > 0 { Some(bytes(from)?) } else { None };
+        windows.push(WindowHead { coded_len, check });
+    }
+    Ok(windows)
+}
+
+/// Writes a number: LEB128, seven bits a byte, the lowest first.
+pub(crate) fn write_number(mut value: u64, out: &mut Vec<u8>) {
     loop {
-        let low = u8::try_from(value & 0x7f).unwrap_or(0);
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
         if value == 0 {
-            out.push(low);
+            out.push(low & 0x7f);
             return;
         }
         out.push(low | 0x80);
     }
 }
 
-fn zigzag(value: i64) -> u64 {
-    (value << 1 ^ value >> 63).cast_unsigned()
-}
-
-/// Undoes the zigzag form of a signed number.
-pub(crate) fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{
-        HEADER_BYTES, Header, HeaderProblem, NUMBER_BYTES_MAX, Number, Progress, unzigzag, write_number,
-        zigzag,
-    };
-    use warden_model::{ByteCount, Sha256Digest};
-
-    fn header() -> Header {
-        Header {
-            version: 1,
-            base: Sha256Digest([0xaa; 32]),
-            result: Sha256Digest([0xbb; 32]),
-            base_size: ByteCount(0x0102),
-            result_size: ByteCount(0x0304),
-            window_memory: ByteCount::mib(8),
+/// Reads a number. One number has one spelling: no last byte is 0 but the only one.
+fn number<T: Take>(from: &mut T) -> Result<u64, T::Error> {
+    let misspelled = || T::Error::from(HeadProblem::Corrupt("a number of the header is misspelled"));
+    let mut value = 0_u64;
+    for group in 0..NUMBER_BYTES_MAX {
+        let [byte] = bytes(from)?;
+        let bits = u64::from(byte & 0x7f);
+        let shifted = bits << (group * 7);
+        if shifted >> (group * 7) != bits || (byte == 0 && group > 0) {
+            return Err(misspelled());
+        }
+        value |= shifted;
+        if byte & 0x80 == 0 {
+            return Ok(value);
         }
     }
-
-    #[test]
-    fn the_header_stands_where_the_table_says() {
-        let bytes = header().to_bytes();
-        assert_eq!(&bytes[..8], b"FWDELTA\x01");
-        assert_eq!(bytes[8..40], [0xaa; 32]);
-        assert_eq!(bytes[40..72], [0xbb; 32]);
-        assert_eq!(bytes[72..80], [2, 1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(bytes[80..88], [4, 3, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(bytes[88..], [23, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(Header::from_bytes(&bytes), Ok(header()));
-    }
-
-    #[test]
-    fn a_header_is_refused_for_one_wrong_byte() {
-        let check = |offset: usize, byte: u8, expected: HeaderProblem| {
-            let mut bytes: [u8; HEADER_BYTES] = header().to_bytes();
-            bytes[offset] = byte;
-            assert_eq!(Header::from_bytes(&bytes), Err(expected), "byte {offset} is {byte}");
-        };
-        check(0, b'G', HeaderProblem::Magic);
-        check(6, b'a', HeaderProblem::Magic);
-        check(7, 0, HeaderProblem::Version(0));
-        check(7, 2, HeaderProblem::Version(2));
-        check(88, 9, HeaderProblem::Window(9));
-        check(88, 31, HeaderProblem::Window(31));
-        (89..96).for_each(|offset| check(offset, 1, HeaderProblem::Reserved));
-    }
-
-    fn read(bytes: &[u8]) -> Progress {
-        let mut number = Number::default();
-        for byte in bytes {
-            match number.push(*byte) {
-                Progress::More => {}
-                done => return done,
-            }
-        }
-        Progress::More
-    }
-
-    #[test]
-    fn a_number_has_one_spelling() {
-        for value in [0, 1, 127, 128, 300, 1 << 32, 1 << 63, u64::MAX] {
-            let mut bytes = Vec::new();
-            write_number(value, &mut bytes);
-            assert!(bytes.len() <= NUMBER_BYTES_MAX);
-            assert_eq!(read(&bytes), Progress::Done(value));
-        }
-        assert_eq!(read(&[0x80, 0x00]), Progress::Refused, "a longer zero");
-        assert_eq!(read(&[0xff, 0x80, 0x00]), Progress::Refused, "a longer 127");
-        assert_eq!(read(&[0xff; 9]), Progress::More);
-        assert_eq!(read(&[0xff; 10]), Progress::Refused, "more than 64 bits");
-        assert_eq!(read(&[&[0xff; 9][..], &[0x02]].concat()), Progress::Refused, "65 bits");
-    }
-
-    #[test]
-    fn signs_survive_the_zigzag() {
-        for value in [0, -1, 1, -2, i64::MAX, i64::MIN] {
-            assert_eq!(unzigzag(zigzag(value)), value);
-        }
-        assert_eq!([0, -1, 1, -2].map(zigzag), [0, 1, 2, 3]);
-    }
+    Err(misspelled())
 }

@@ -8,15 +8,23 @@
 //!
 //! The border is [`make`], [`read_header`] and [`apply`]; how a patch is coded is nobody else's business.
 
-mod align;
 pub mod apply;
+mod codec;
+mod detect;
 pub mod format;
+mod layers;
+mod layout;
 pub mod make;
-mod suffixes;
-mod unpack;
+mod matcher;
+mod normalise;
+mod pair;
+mod plan;
+mod stream;
+mod tell;
 
-pub use apply::{Applied, ApplyError, ApplyLimits, ReadSeek, apply, read_header};
-pub use format::Header;
+pub use apply::{Applied, ApplyError, ApplyLimits, Extras, ReadSeek, apply, apply_with, read_header};
+pub use format::{Header, Profile};
+pub use layers::{LayerError, Scratch};
 pub use make::{Made, MakeError, MakeLimits, make};
 
 #[cfg(test)]

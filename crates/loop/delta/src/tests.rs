@@ -1,6 +1,8 @@
 //! Pairs of images through both directions, and patches that want harm.
 
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+mod pieces;
+
+use std::io::Cursor;
 
 use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
@@ -8,14 +10,14 @@ use sha2::{Digest, Sha256};
 use warden_model::{ByteCount, Sha256Digest};
 
 use crate::apply::{Applied, ApplyError, ApplyLimits, apply, read_header};
-use crate::format::{HEADER_BYTES, Header, RecordHead};
-use crate::make::{Made, MakeLimits, encode, make};
+use crate::format::{Header, Profile, WindowHead, write_head, write_number};
+use crate::make::{Made, MakeLimits, encode, make, sizes};
 
 const BASE: &[u8] = b"the quick brown fox jumps over the lazy dog";
 
-/// Fast, so that the tests are.
+/// Small tables, so that the tests are fast.
 fn fast() -> MakeLimits {
-    MakeLimits { level: 3, ..MakeLimits::default() }
+    MakeLimits { level: 3, memory_max: ByteCount::mib(2), ..MakeLimits::default() }
 }
 
 fn digest(bytes: &[u8]) -> Sha256Digest {
@@ -28,12 +30,17 @@ fn applied(base: &[u8], patch: &[u8]) -> Result<(Applied, Vec<u8>), ApplyError> 
     Ok((applied, result))
 }
 
+/// Makes a patch in each profile and applies it; returns that of the profile `linux`.
 fn check_round(base: &[u8], result: &[u8]) -> Vec<u8> {
-    let patch = encode(base, result, &fast()).unwrap();
-    let (applied, made) = applied(base, &patch).unwrap();
-    assert_eq!(made, result);
-    assert_eq!(applied.written, ByteCount(result.len() as u64));
-    assert_eq!(applied.header, read_header(&mut &*patch).unwrap());
+    let patches = [Profile::Mcu, Profile::Fast, Profile::Linux].map(|profile| {
+        let patch = encode(base, result, &MakeLimits { profile, ..fast() }).unwrap();
+        let (applied, made) = applied(base, &patch).unwrap();
+        assert!(made == result, "{}", profile.name());
+        assert_eq!(applied.written, ByteCount(result.len() as u64));
+        assert_eq!(applied.header, read_header(&mut &*patch).unwrap());
+        patch
+    });
+    let [.., patch] = patches;
     patch
 }
 
@@ -91,8 +98,12 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(noise in vec(any::<u8>(), 0..300)) {
         assert!(applied(BASE, &noise).is_err());
-        let framed = [&header(BASE, BASE).to_bytes()[..], &zstd::encode_all(&*noise, 1).unwrap()].concat();
-        assert!(applied(BASE, &framed).is_err());
+        for profile in [Profile::Linux, Profile::Mcu, Profile::Fast] {
+            let coded = if profile == Profile::Fast { zstd::encode_all(&*noise, 1).unwrap() } else { noise.clone() };
+            // What makes the right bytes by chance is not wrong.
+            let made = applied(BASE, &patch_of(profile, BASE, &coded)).map(|(_, made)| made);
+            assert!(made.is_err() || made.is_ok_and(|made| made == BASE));
+        }
     }
 
     #[test]
@@ -155,7 +166,7 @@ fn a_known_pair_makes_a_known_patch() {
     let (base, result) = firmware_pair();
     let Ok(Made::Patch(patch)) = make(&base, &result, &MakeLimits::default()) else { panic!("no patch") };
     // Pinned, so that a change of the matcher or the compressor is seen; smaller is welcome, larger needs a reason.
-    assert_eq!((base.len(), result.len(), patch.len()), (100_290, 100_347, 793));
+    assert_eq!((base.len(), result.len(), patch.len()), (100_290, 100_347, 696));
     let Ok(Made::Patch(again)) = make(&base, &result, &MakeLimits::default()) else { panic!("no patch") };
     assert!(patch == again, "the same pair makes the same patch");
     assert!(applied(&base, &patch).unwrap().1 == result);
@@ -179,34 +190,59 @@ fn limits_of_making_are_kept() {
     );
     check(MakeLimits { level: 0, ..limits() }, "there is no compression level 0: 1 to 22 exist");
     check(MakeLimits { level: 23, ..limits() }, "there is no compression level 23: 1 to 22 exist");
-    let window_memory_max = ByteCount(1023);
-    check(
-        MakeLimits { window_memory_max, ..limits() },
-        "a patch needs a window of 1 KiB at least, the limit is 1023 B",
-    );
+    let memory_max = ByteCount::kib(16);
+    let error = make(BASE, BASE, &MakeLimits { memory_max, ..limits() }).unwrap_err().to_string();
+    assert!(error.starts_with("applying a patch of the profile linux takes "), "{error}");
     assert!(make(BASE, BASE, &MakeLimits { level: 22, ..limits() }).is_ok());
 }
 
-fn header(base: &[u8], result: &[u8]) -> Header {
+/// A patch for [`BASE`] whose only window is as given.
+fn patch_of(profile: Profile, result: &[u8], coded: &[u8]) -> Vec<u8> {
+    let windows = [WindowHead { coded_len: coded.len() as u64, check: None }];
+    [write_head(&header(profile, result), &windows), coded.to_vec()].concat()
+}
+
+fn header(profile: Profile, result: &[u8]) -> Header {
+    let (base_size, result_size) = (ByteCount(BASE.len() as u64), ByteCount(result.len() as u64));
     Header {
-        version: 1,
-        base: digest(base),
+        profile,
+        base: digest(BASE),
         result: digest(result),
-        base_size: ByteCount(base.len() as u64),
-        result_size: ByteCount(result.len() as u64),
-        window_memory: ByteCount::mib(1),
+        base_size,
+        result_size,
+        base_plain_size: base_size,
+        result_plain_size: result_size,
+        layers: 0,
+        scratch: ByteCount(0),
+        layers_memory: ByteCount(0),
+        copies_max: 2,
+        windows: 1,
+        sizes: sizes(profile, 1 << 20),
+        layers_len: 0,
     }
 }
 
-fn record(seek: i64, add: u64, extra: u64, bytes: &[u8]) -> Vec<u8> {
-    let mut record = Vec::new();
-    RecordHead { seek, add, extra }.write(&mut record);
-    [&record, bytes].concat()
+/// A stream of the profile `fast`: a number where there is one, bytes as they are.
+enum Said<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
 }
 
-/// A patch for [`BASE`] whose records are as given.
-fn patch_of(result: &[u8], records: &[u8]) -> Vec<u8> {
-    [&header(BASE, result).to_bytes()[..], &zstd::encode_all(records, 1).unwrap()].concat()
+use Said::{Bytes, Number};
+
+fn stream(said: &[Said<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for said in said {
+        match said {
+            Number(number) => write_number(*number, &mut out),
+            Bytes(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+    out
+}
+
+fn patch_by_hand(result: &[u8], said: &[Said<'_>]) -> Vec<u8> {
+    patch_of(Profile::Fast, result, &zstd::encode_all(&*stream(said), 1).unwrap())
 }
 
 fn check_refused(what: &str, patch: &[u8], expected: &str) {
@@ -214,72 +250,112 @@ fn check_refused(what: &str, patch: &[u8], expected: &str) {
     assert_eq!(error.to_string(), expected, "{what}");
 }
 
+/// The head of a part without code that makes the rest of the result (kind 1), told by a base file that is `longer`.
+fn part(longer: u64, seek: u64) -> [Said<'static>; 3] {
+    [Number(1), Number(longer), Number(seek)]
+}
+
+fn zig(value: i64) -> u64 {
+    warden_patch::coder::zigzag(value)
+}
+
 #[test]
 fn a_patch_by_hand_is_understood() {
-    let records = [record(4, 5, 1, &[0, 0, 0, 0, 1, b'!']), record(-9, 3, 0, &[0; 3])].concat();
-    let (_, made) = applied(BASE, &patch_of(b"quicl!the", &records)).unwrap();
-    assert_eq!(made, b"quicl!the");
+    // Nine bytes, told by all 43 of the base: two copies, the first from 4 with one literal behind it.
+    let head = part(zig(34), 0);
+    let copies = [2, 0, 5, zig(4), 1, 3, zig(-9)].map(Number);
+    let bytes = [Bytes(&[1, 0, 0, 0, 0, 1]), Bytes(b"!"), Bytes(&[0])];
+    let said: Vec<Said<'_>> = head.into_iter().chain(copies).chain(bytes).collect();
+    assert_eq!(applied(BASE, &patch_by_hand(b"quicl!the", &said)).unwrap().1, b"quicl!the");
 }
 
 #[test]
-fn hostile_records_are_refused() {
-    let check = |what: &str, records: &[u8], expected: &str| {
-        check_refused(what, &patch_of(b"1234567890", records), &format!("the patch is corrupt: {expected}"));
+fn hostile_parts_are_refused() {
+    let check = |what: &str, said: &[Said<'_>], expected: &str| {
+        let patch = patch_by_hand(b"1234567890", said);
+        check_refused(what, &patch, &format!("the patch is corrupt: {expected}"));
     };
-    let outside = "a record copies from outside the base";
-    check("before the base", &record(-1, 10, 0, &[0; 10]), outside);
-    check("far before the base", &record(i64::MIN, 10, 0, &[0; 10]), outside);
-    check("over the end of the base", &record(34, 10, 0, &[0; 10]), outside);
-    check("behind the base", &record(44, 0, 10, &[0; 10]), outside);
-    check("far behind the base", &record(i64::MAX, 10, 0, &[0; 10]), outside);
-    let more = "a record makes more than the result holds";
-    check("an addition too long", &record(0, 11, 0, &[0; 11]), more);
-    check("extra bytes too long", &record(0, 0, 11, &[0; 11]), more);
-    check("a sum that wraps", &record(0, u64::MAX, 11, &[0; 11]), more);
-    check("a second record too long", &[record(0, 5, 0, &[0; 5]), record(0, 5, 1, &[0; 6])].concat(), more);
-    check("a record that stands still", &record(0, 0, 0, &[]), "a record makes nothing");
-    check("a number of 65 bits", &[0xff; 20], "a number is misspelled");
-    check("a number longer than needed", &[0x80, 0x00, 0x05], "a number is misspelled");
-    let early = "the records end before the result is complete";
-    check("no record", &[], early);
-    check("half a head", &[0], early);
-    check("an addition too short", &record(0, 10, 0, &[0; 9]), early);
-    check("a result too short", &record(0, 9, 0, &[0; 9]), early);
-    let late = "the records go on after the result is complete";
-    check("one byte too many", &record(0, 10, 0, &[0; 11]), late);
-    check("a bomb", &record(0, 0, 10, &vec![0; 1 << 24]), late);
+    let with = |numbers: &[u64]| -> Vec<Said<'_>> {
+        part(zig(33), 0).into_iter().chain(numbers.iter().map(|number| Number(*number))).collect()
+    };
+    let outside = "a copy reads from outside the base";
+    check("before the base", &with(&[1, 0, 10, zig(-1)]), outside);
+    check("far before the base", &with(&[1, 0, 10, zig(i64::MIN)]), outside);
+    check("over the end of the base", &with(&[1, 0, 10, zig(34)]), outside);
+    check("far behind the base", &with(&[1, 0, 10, zig(i64::MAX)]), outside);
+    let beyond = "a part makes more than it says";
+    check("a copy too long", &with(&[1, 0, 11, 0]), beyond);
+    check("literals too long", &with(&[1, 11, 0, 0]), beyond);
+    check("a sum that wraps", &with(&[1, 5, u64::MAX, 0]), beyond);
+    check("more copies than announced", &with(&[3]), "a part has more copies than the header says");
+    check("more copies than there can be", &with(&[u64::MAX]), "a part has more copies than the header says");
+    let file = "a part is told by a file outside the base";
+    check("a file behind the base", &part(zig(33), zig(1)), file);
+    check("a file before the base", &part(zig(33), zig(-1)), file);
+    check("a file too long", &part(zig(34), 0), file);
+    let head = "the head of a part makes no sense";
+    check("a file of less than nothing", &[Number(1), Number(zig(-11))], head);
+    check("an unknown processor", &[Number(99)], head);
+    check("a part that makes nothing", &[Number(0), Number(0), Number(0)], "a part makes nothing");
+    check("a part too long", &[Number(0), Number(11)], "a part makes more than the result holds");
+    check("too many segments", &[Number(3), Number(0), Number(0), Number(9)], head);
+    let early = "a window ends before its bytes are complete";
+    check("nothing", &[], early);
+    check("half a head", &[Number(1)], early);
+    check("literals too few", &[Number(1), Number(zig(-10)), Bytes(b"123456789")], early);
+    let late = "a window goes on after its bytes are complete";
+    check("a byte too many", &[Number(1), Number(zig(-10)), Bytes(b"12345678901")], late);
+    check("a bomb", &[Number(1), Number(zig(-10)), Bytes(b"1234567890"), Bytes(&vec![0; 1 << 24])], late);
 }
 
 #[test]
-fn hostile_frames_are_refused() {
-    let good = patch_of(BASE, &record(0, 43, 0, &[0; 43]));
+fn hostile_heads_are_refused() {
+    let said = [Number(1), Number(zig(-43)), Bytes(BASE)];
+    let good = patch_by_hand(BASE, &said);
     assert!(applied(BASE, &good).is_ok());
-    let (head, frame) = good.split_at(HEADER_BYTES);
-    let with = |frame: &[u8]| [head, frame].concat();
+    let frame = zstd::encode_all(&*stream(&said), 1).unwrap();
+    let head = good.len() - frame.len();
+    let changed = |at: usize, byte: u8| {
+        let mut patch = good.clone();
+        patch[at] = byte;
+        patch
+    };
+    check_refused("no patch", &b"hsqs".repeat(40), "this is no patch: it does not start with FWDELTA");
     check_refused(
-        "no patch",
-        b"hsqs".repeat(40).as_slice(),
-        "this is no patch: it does not start with FWDELTA",
+        "a newer one",
+        &changed(7, 3),
+        "the patch has format version 3, only version 2 can be read",
     );
-    let newer = [b"FWDELTA\x02", &good[8..]].concat();
-    check_refused("a newer patch", &newer, "the patch has format version 2, only version 1 can be read");
-    let no_frame = "the patch is corrupt: no compressed frame behind the header";
-    check_refused("a skippable frame", &with(&[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]), no_frame);
-    check_refused("gzip", &with(&[0x1f, 0x8b, 8, 0, 0]), no_frame);
+    check_refused(
+        "an older one",
+        &changed(7, 1),
+        "the patch has format version 1, only version 2 can be read",
+    );
+    let corrupt = |what: &str, patch: &[u8], expected: &str| {
+        check_refused(what, patch, &format!("the patch is corrupt: {expected}"));
+    };
+    corrupt("a profile", &changed(8, 4), "the header names an unknown profile");
+    corrupt("layers", &changed(9, 4), "the header names too many layers");
+    (10..15)
+        .for_each(|at| corrupt("a table", &changed(at, 23), "the header names a table that is too large"));
+    corrupt("a frame", &changed(15, 28), "the header names a table that is too large");
+    corrupt("a short window", &changed(16, 11), "the header names a window that cannot be");
+    corrupt("a long window", &changed(16, 33), "the header names a window that cannot be");
+    corrupt("no window", &changed(head - 2, 0), "the header names no windows, or too many");
+    let longer = [&good[..head - 1], &[good[head - 1] | 0x80, 0], &good[head..]].concat();
+    corrupt("a number longer than needed", &longer, "a number of the header is misspelled");
+    let frame_of = |frame: &[u8]| patch_of(Profile::Fast, BASE, frame);
+    let no_frame = "no compressed frame behind the header";
+    corrupt("a skippable frame", &frame_of(&[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]), no_frame);
+    corrupt("gzip", &frame_of(&[0x1f, 0x8b, 8, 0, 0]), no_frame);
     check_refused("a byte behind", &[&good[..], b"!"].concat(), "the patch has bytes after its end");
-    check_refused("a second frame", &[&good[..], frame].concat(), "the patch has bytes after its end");
+    let late = "a window goes on after its bytes are complete";
+    corrupt("a second frame", &frame_of(&[&frame[..], &frame].concat()), late);
     // Frame header of RFC 8878 section 3.1.1.1: window descriptor 0x68 is 2^23, more than the 2^20 of the patch header.
-    check_refused("a wide window", &with(&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x68, 1, 0, 0]), "unpack the patch");
-    check_refused(
-        "an impossible block",
-        &with(&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38, 7, 0, 0]),
-        "unpack the patch",
-    );
-    check_refused(
-        "a dictionary",
-        &with(&[0x28, 0xb5, 0x2f, 0xfd, 0x01, 0x38, 7, 1, 0, 0]),
-        "unpack the patch",
-    );
+    let unpack = "unpack the patch";
+    check_refused("a wide window", &frame_of(&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x68, 1, 0, 0]), unpack);
+    check_refused("an impossible block", &frame_of(&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38, 7, 0, 0]), unpack);
+    check_refused("a dictionary", &frame_of(&[0x28, 0xb5, 0x2f, 0xfd, 0x01, 0x38, 7, 1, 0, 0]), unpack);
 }
 
 #[test]
@@ -317,7 +393,7 @@ fn a_slot_may_be_larger_than_its_image() {
 
 #[test]
 fn another_result_is_named() {
-    let other = patch_of(b"the quick", &record(0, 9, 0, &[0, 0, 0, 0, 0, 0, 0, 0, 1]));
+    let other = patch_by_hand(b"the quick", &[Number(1), Number(zig(-9)), Bytes(b"the quicl")]);
     let error = applied(BASE, &other).unwrap_err();
     let ApplyError::ResultMismatch { expected, found } = error else { panic!("{error}") };
     assert_eq!((expected, found), (digest(b"the quick"), digest(b"the quicl")));
@@ -325,140 +401,20 @@ fn another_result_is_named() {
 
 #[test]
 fn limits_of_applying_are_kept() {
-    let patch = patch_of(BASE, &record(0, 43, 0, &[0; 43]));
+    let patch = patch_by_hand(BASE, &[Number(1), Number(zig(-43)), Bytes(BASE)]);
+    let need = read_header(&mut &*patch).unwrap().memory();
     let check = |limits: ApplyLimits, expected: Option<&str>| {
         let mut result = Vec::new();
         let error = apply(&mut Cursor::new(BASE), &mut &*patch, &mut result, &limits).err();
         assert_eq!(error.map(|error| error.to_string()).as_deref(), expected);
     };
-    let limits = |result_bytes_max, memory_max| ApplyLimits { result_bytes_max, memory_max };
-    check(limits(ByteCount(43), ByteCount::mib(2)), None);
-    check(
-        limits(ByteCount(42), ByteCount::mib(2)),
-        Some("the patch makes an image of 43 B, more than the 42 B that are allowed"),
-    );
-    check(
-        limits(ByteCount(43), ByteCount(ByteCount::mib(2).0 - 1)),
-        Some("the patch needs 2.0 MiB of memory, more than the 1.9 MiB that are allowed"),
-    );
-}
-
-/// Hands out and takes at most a few bytes at a time, and refuses to be asked for large pieces.
-struct Narrow<T> {
-    inner: T,
-    piece: usize,
-    asked: usize,
-}
-
-impl<T> Narrow<T> {
-    fn new(inner: T, piece: usize) -> Self {
-        Self { inner, piece, asked: 0 }
-    }
-
-    fn ask(&mut self, len: usize) -> io::Result<usize> {
-        self.asked = self.asked.max(len);
-        if len > 64 * 1024 { Err(io::Error::other("too large a piece")) } else { Ok(len.min(self.piece)) }
-    }
-}
-
-impl<T: Read> Read for Narrow<T> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let len = self.ask(into.len())?;
-        self.inner.read(&mut into[..len])
-    }
-}
-
-impl<T: Seek> Seek for Narrow<T> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
-    }
-}
-
-impl Write for Narrow<Vec<u8>> {
-    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        let len = self.ask(from.len())?;
-        self.inner.extend(&from[..len]);
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn large_images_pass_through_small_pieces() {
-    let base = noise(1 << 20, 5);
-    let result = [&base[500_000..], &noise(200_000, 6), &base[..900_000]].concat();
-    let patch = encode(&base, &result, &fast()).unwrap();
-    for piece in [1013, 64 * 1024] {
-        let mut narrow_base = Narrow::new(Cursor::new(&base), piece);
-        let mut narrow_patch = Narrow::new(&*patch, piece);
-        let mut narrow_result = Narrow::new(Vec::new(), piece);
-        apply(&mut narrow_base, &mut narrow_patch, &mut narrow_result, &ApplyLimits::default()).unwrap();
-        assert!(narrow_result.inner == result);
-    }
-}
-
-#[test]
-fn a_patch_that_trickles_in_byte_by_byte_is_applied() {
-    let patch = encode(BASE, &BASE[10..], &fast()).unwrap();
-    let mut result = Vec::new();
-    let mut trickle = Narrow::new(&*patch, 1);
-    apply(&mut Cursor::new(BASE), &mut trickle, &mut result, &ApplyLimits::default()).unwrap();
-    assert_eq!(result, &BASE[10..]);
-}
-
-#[test]
-fn the_window_stays_within_the_limit_and_the_image() {
-    let check = |len: usize, window_memory_max: ByteCount, expected: ByteCount| {
-        let limits = MakeLimits { window_memory_max, ..fast() };
-        let patch = encode(&noise(len, 1), &noise(len, 2), &limits).unwrap();
-        assert_eq!(read_header(&mut &*patch).unwrap().window_memory, expected, "{len}");
-        // The decoder refuses a wider window than the header tells: that it does not, proves the header right.
-        applied(&noise(len, 1), &patch).unwrap();
+    let limits = |result_bytes_max, memory_max| {
+        let result_bytes_max = ByteCount(result_bytes_max);
+        ApplyLimits { result_bytes_max, memory_max: ByteCount(memory_max), scratch_max: ByteCount(0) }
     };
-    check(10, ByteCount::mib(8), ByteCount::kib(1));
-    check(3000, ByteCount::mib(8), ByteCount::kib(4));
-    check(500_000, ByteCount::mib(8), ByteCount::kib(512));
-    check(500_000, ByteCount::kib(100), ByteCount::kib(64));
-    check(500_000, ByteCount(1024), ByteCount::kib(1));
-}
-
-/// Fails as soon as it is used.
-struct Broken;
-
-impl Read for Broken {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::Error::other("the disk is gone"))
-    }
-}
-
-impl Seek for Broken {
-    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
-        Err(io::Error::other("the disk is gone"))
-    }
-}
-
-impl Write for Broken {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::Error::other("no space left on device"))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn a_failing_disk_or_network_is_told_apart() {
-    let patch = encode(BASE, &BASE[1..], &fast()).unwrap();
-    let limits = ApplyLimits::default();
-    let error = apply(&mut Broken, &mut &*patch, &mut Vec::new(), &limits).unwrap_err();
-    assert!(matches!(error, ApplyError::ReadBase { .. }), "{error}");
-    let error = apply(&mut Cursor::new(BASE), &mut &*patch, &mut Broken, &limits).unwrap_err();
-    assert!(matches!(error, ApplyError::WriteResult { .. }), "{error}");
-    let mut stalled = (&patch[..100]).chain(Broken);
-    let error = apply(&mut Cursor::new(BASE), &mut stalled, &mut Vec::new(), &limits).unwrap_err();
-    assert!(matches!(error, ApplyError::ReadPatch { .. }), "{error}");
+    check(limits(43, need.0), None);
+    check(limits(42, need.0), Some("the patch makes an image of 43 B, more than the 42 B that are allowed"));
+    let error =
+        format!("the patch needs {need} of memory, more than the {} that are allowed", ByteCount(need.0 - 1));
+    check(limits(43, need.0 - 1), Some(&error));
 }

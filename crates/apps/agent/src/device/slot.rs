@@ -1,12 +1,12 @@
 //! Slots: written in a stream, flushed, read back.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Context;
 use sha2::{Digest, Sha256};
-use warden_delta::{ApplyError, ApplyLimits};
+use warden_delta::{Applied, ApplyError, ApplyLimits, Extras, Scratch};
 use warden_model::device::Slot;
 use warden_model::{ByteCount, Sha256Digest};
 
@@ -18,6 +18,8 @@ use crate::machine::{Input, PatchTarget, Verification, WriteFailure};
 const PIECE_BYTES: usize = 64 * 1024;
 /// Most memory that a patch may take: half of the smallest Linux device that we serve has it to spare.
 const PATCH_MEMORY_MAX: ByteCount = ByteCount::mib(32);
+/// Most storage that a patch may take beside the slot: an unpacked kernel and initramfs.
+const PATCH_SCRATCH_MAX: ByteCount = ByteCount::mib(256);
 
 /// Says whether an error means that the disk is full.
 pub fn is_full(error: &io::Error) -> bool {
@@ -40,7 +42,7 @@ fn fresh(path: &Path) -> io::Result<File> {
 }
 
 /// Returns length and digest of a file.
-pub fn digest_of(path: &Path) -> Result<(ByteCount, Sha256Digest)> {
+pub fn digest_of(path: &Path) -> anyhow::Result<(ByteCount, Sha256Digest)> {
     let mut file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     let mut hash = Sha256::new();
     let mut length = 0_u64;
@@ -71,7 +73,7 @@ pub fn verify(path: &Path, image: Sha256Digest, size: ByteCount) -> Verification
 }
 
 /// Brings the slot and its name to the disk, and lets go of the pages in memory, so that what is read comes from there.
-fn settle(path: &Path) -> Result<()> {
+fn settle(path: &Path) -> anyhow::Result<()> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     file.sync_all().with_context(|| format!("flush {}", path.display()))?;
     path.parent().map_or(Ok(()), sync_dir)?;
@@ -125,14 +127,8 @@ pub fn apply_patch(
         Ok(slot) => slot,
         Err(error) => return failed(&error, WriteFailure::Broken, "open the slot"),
     };
-    let limits = ApplyLimits { result_bytes_max: size, memory_max: PATCH_MEMORY_MAX };
     let mut result = BufWriter::with_capacity(PIECE_BYTES, slot);
-    let input = match warden_delta::apply(
-        &mut BufReader::new(base),
-        &mut BufReader::new(&mut file),
-        &mut result,
-        &limits,
-    ) {
+    let input = match apply_files(dir, base, &mut file, &mut result, size) {
         Ok(applied) if applied.header.result == image => finish(result),
         Ok(_) => patch_failed("the patch makes another image than the one that was ordered"),
         Err(ApplyError::WriteResult { source }) => failed(&source, WriteFailure::Broken, "write the slot"),
@@ -142,6 +138,25 @@ pub fn apply_patch(
         give_back(&slot_path);
     }
     input
+}
+
+/// Applies a patch. Long streams are unpacked to a file without a name: whatever stops us, nothing of it is left.
+fn apply_files(
+    dir: &DeviceDir,
+    mut base: File,
+    patch: &mut File,
+    result: &mut dyn Write,
+    size: ByteCount,
+) -> Result<Applied, ApplyError> {
+    let limits =
+        ApplyLimits { result_bytes_max: size, memory_max: PATCH_MEMORY_MAX, scratch_max: PATCH_SCRATCH_MAX };
+    let place = dir.root().join("scratch");
+    let scratch = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(&place);
+    let mut scratch = scratch.and_then(|file| fs::remove_file(&place).map(|()| file));
+    // Most patches need none: that there is no room for it is told only when one does.
+    let scratch = scratch.as_mut().ok().map(|file| file as &mut dyn Scratch);
+    let extras = Extras { limits: &limits, scratch, watch: &mut |_| {} };
+    warden_delta::apply_with(&mut base, &mut BufReader::new(patch), result, extras)
 }
 
 fn finish(result: BufWriter<File>) -> Input {

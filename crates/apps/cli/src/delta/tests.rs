@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{ApplyArgs, BenchArgs, DeltaCommand, InfoArgs, MakeArgs, run};
+use super::{
+    ApplyArgs, BenchArgs, DeltaCommand, InfoArgs, MakeArgs, ProfileName, TargetArgs, VerifyArgs, run,
+};
 use crate::failure::{Exit, Outcome};
 use crate::output::{Form, testing::on_paper};
 use crate::session::Session;
 use crate::settings::Settings;
+
+fn target(profile: ProfileName) -> TargetArgs {
+    TargetArgs { profile, memory: None }
+}
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -37,7 +43,7 @@ impl Bench {
 
     fn make(&self) -> (Outcome, String) {
         let (old, new, output) = (self.path("old"), self.path("new"), self.path("patch"));
-        Self::run(&DeltaCommand::Make(MakeArgs { old, new, output }))
+        Self::run(&DeltaCommand::Make(MakeArgs { old, new, output, target: target(ProfileName::Linux) }))
     }
 
     fn apply(&self, old: &str, patch: &str) -> Outcome {
@@ -73,6 +79,37 @@ fn a_patch_makes_the_new_image_from_the_old_one() {
 }
 
 #[test]
+fn a_patch_can_be_verified_without_keeping_what_it_makes() {
+    let bench = Bench::new();
+    bench.make().0.unwrap();
+    let verify = |old: &str| {
+        let (old, patch) = (bench.path(old), bench.path("patch"));
+        Bench::run(&DeltaCommand::Verify(VerifyArgs { old, patch })).0
+    };
+    assert_eq!(verify("old"), Ok(Exit::Done));
+    assert_eq!(verify("new").unwrap_err().exit, Exit::Conflict);
+    let mut patch = std::fs::read(bench.path("patch")).unwrap();
+    *patch.last_mut().unwrap() ^= 0x40;
+    std::fs::write(bench.path("patch"), patch).unwrap();
+    assert_eq!(verify("old").unwrap_err().exit, Exit::Invalid);
+    assert_eq!(bench.files(), ["new", "old", "patch"]);
+}
+
+#[test]
+fn a_patch_for_a_microcontroller_needs_at_most_64_kib() {
+    let bench = Bench::new();
+    let (old, new, output) = (bench.path("old"), bench.path("new"), bench.path("patch"));
+    let target = target(ProfileName::Mcu);
+    Bench::run(&DeltaCommand::Make(MakeArgs { old, new, output, target })).0.unwrap();
+    let (_, text) = Bench::run(&DeltaCommand::Info(InfoArgs { patch: bench.path("patch") }));
+    let header: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(header["profile"], "mcu");
+    assert!(header["memory_bytes"].as_u64().unwrap() <= 64 << 10, "{text}");
+    assert_eq!(bench.apply("old", "patch"), Ok(Exit::Done));
+    assert!(same(&bench.path("made"), &bench.path("new")));
+}
+
+#[test]
 fn nothing_is_left_behind_when_a_patch_is_refused() {
     let bench = Bench::new();
     bench.make().0.unwrap();
@@ -98,8 +135,11 @@ fn the_answer_may_be_that_the_full_image_is_smaller() {
 #[test]
 fn a_benchmark_measures_what_it_made() {
     let bench = Bench::new();
-    let (outcome, text) =
-        Bench::run(&DeltaCommand::Bench(BenchArgs { old: bench.path("old"), new: bench.path("new") }));
+    let (outcome, text) = Bench::run(&DeltaCommand::Bench(BenchArgs {
+        old: bench.path("old"),
+        new: bench.path("new"),
+        target: target(ProfileName::Fast),
+    }));
     assert_eq!(outcome, Ok(Exit::Done));
     let rows: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     assert_eq!(rows.len(), 3);

@@ -255,7 +255,7 @@ fn patches_that_do_not_fit_change_nothing() -> Result<()> {
         ("old", "longer", INVALID, "bytes after its end"),
         ("old", "new", INVALID, "this is no patch"),
         ("other", "good", CONFLICT, "the base is not the one"),
-        ("old", "none", NOT_FOUND, "open none"),
+        ("old", "none", NOT_FOUND, "read none"),
     ];
     let before = desk.files("")?;
     for (base, patch, code, cause) in cases {
