@@ -326,9 +326,11 @@ fn read_layers(head: &mut HeadReader<'_>, header: &Header) -> Result<Layers, App
 /// Unpacks the table: one Zstandard frame.
 fn unpack_table(coded: &[u8]) -> Result<Vec<u8>, ApplyError> {
     let mut plain = Vec::new();
-    let decoder = zstd::stream::read::Decoder::new(coded).map_err(|source| ApplyError::Unpack { source })?;
+    let unpack_error = |source| ApplyError::Unpack { source };
+    let mut decoder = zstd::stream::read::Decoder::new(coded).map_err(unpack_error)?;
+    decoder.window_log_max(LAYERS_BYTES_MAX.ilog2()).map_err(unpack_error)?;
     let limit = LAYERS_BYTES_MAX;
-    decoder.take(limit + 1).read_to_end(&mut plain).map_err(|source| ApplyError::Unpack { source })?;
+    decoder.take(limit + 1).read_to_end(&mut plain).map_err(unpack_error)?;
     if plain.len() as u64 > limit {
         return Err(ApplyError::Corrupt { what: "the table of packed stretches is too long" });
     }
@@ -339,7 +341,7 @@ fn check_limits(header: &Header, limits: &ApplyLimits) -> Result<(), ApplyError>
     if header.result_size > limits.result_bytes_max {
         return Err(ApplyError::ResultTooLarge { size: header.result_size, limit: limits.result_bytes_max });
     }
-    let need = header.memory();
+    let need = header.host_memory();
     if need > limits.memory_max {
         return Err(ApplyError::Memory { need, limit: limits.memory_max });
     }

@@ -100,9 +100,24 @@ pub struct Header {
 const FIXED_MEMORY: u64 = 256 << 10;
 
 impl Header {
-    /// Returns how much memory applying takes.
+    /// Returns how much memory applying takes here: other than a microcontroller, which writes its flash as it goes, we keep
+    /// each window until it is checked.
+    pub(crate) fn host_memory(&self) -> ByteCount {
+        let window = match self.profile {
+            Profile::Mcu => FIXED_MEMORY + self.window_bytes(),
+            Profile::Linux | Profile::Fast => 0,
+        };
+        ByteCount(self.memory().0.saturating_add(window))
+    }
+
+    /// Returns how long a window is at most, in bytes.
+    fn window_bytes(&self) -> u64 {
+        self.result_plain_size.0.min(1 << self.sizes.window_log)
+    }
+
+    /// Returns how much memory applying takes on the device for which the patch was made.
     pub fn memory(&self) -> ByteCount {
-        let Sizes { shape, lessons_log, frame_log, window_log } = self.sizes;
+        let Sizes { shape, lessons_log, frame_log, .. } = self.sizes;
         let size = |count: usize, of: usize| (count as u64).saturating_mul(of as u64);
         let slot = if self.profile == Profile::Mcu { 2 } else { 4 };
         let tables = match self.profile {
@@ -120,9 +135,10 @@ impl Header {
             // A microcontroller writes its flash as it goes; block, view and weights live on its stack.
             8 << 10
         } else {
-            FIXED_MEMORY + self.result_plain_size.0.min(1 << window_log)
+            FIXED_MEMORY + self.window_bytes()
         };
-        ByteCount(tables + copies + lessons + rest + self.layers_memory.0)
+        // The last one is what a stranger says: it may be anything.
+        ByteCount((tables + copies + lessons + rest).saturating_add(self.layers_memory.0))
     }
 }
 

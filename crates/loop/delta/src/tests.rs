@@ -109,12 +109,14 @@ proptest! {
     #[test]
     fn one_changed_byte_is_never_believed(at in any::<usize>(), by in 1..=255_u8) {
         let result = noise(3000, 3);
-        let mut patch = encode(&noise(2000, 3), &result, &fast()).unwrap();
-        let at = at % patch.len();
-        patch[at] ^= by;
-        // A few bytes have no say, such as a larger window; all that counts is that no other image is made.
-        if let Ok((_, made)) = applied(&noise(2000, 3), &patch) {
-            assert_eq!(made, result);
+        for profile in [Profile::Linux, Profile::Mcu, Profile::Fast] {
+            let mut patch = encode(&noise(2000, 3), &result, &MakeLimits { profile, ..fast() }).unwrap();
+            let at = at % patch.len();
+            patch[at] ^= by;
+            // A few bytes have no say, such as a larger window; all that counts is that no other image is made.
+            if let Ok((_, made)) = applied(&noise(2000, 3), &patch) {
+                assert_eq!(made, result);
+            }
         }
     }
 }
@@ -356,6 +358,39 @@ fn hostile_heads_are_refused() {
     check_refused("a wide window", &frame_of(&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x68, 1, 0, 0]), unpack);
     check_refused("an impossible block", &frame_of(&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38, 7, 0, 0]), unpack);
     check_refused("a dictionary", &frame_of(&[0x28, 0xb5, 0x2f, 0xfd, 0x01, 0x38, 7, 1, 0, 0]), unpack);
+}
+
+#[test]
+fn forged_needs_are_refused_before_anything_is_kept() {
+    let forged = |change: &dyn Fn(&mut Header)| {
+        let mut header = Header { layers: 1, layers_len: 9, ..header(Profile::Linux, BASE) };
+        change(&mut header);
+        let windows = [WindowHead { coded_len: 1, check: Some([0; 8]) }];
+        let patch = [write_head(&header, &windows), vec![0; 10]].concat();
+        let mut result = Vec::new();
+        let error = apply(&mut Cursor::new(BASE), &mut &*patch, &mut result, &ApplyLimits::default());
+        assert!(result.is_empty());
+        error.unwrap_err().to_string()
+    };
+    let most = ByteCount(u64::MAX);
+    assert!(forged(&|header| header.layers_memory = most).contains("of memory, more than the 32.0 MiB"));
+    assert!(forged(&|header| header.scratch = most).contains("of scratch storage, more than"));
+    assert!(forged(&|header| header.sizes.shape.log = 22).contains("of memory, more than the 32.0 MiB"));
+    let flash = |header: &mut Header| {
+        header.profile = Profile::Mcu;
+        header.sizes.window_log = 32;
+        header.result_plain_size = ByteCount::mib(512);
+    };
+    assert!(forged(&flash).contains("of memory, more than the 32.0 MiB"), "a window that would be kept");
+    // A frame that wants a window of 2^27 bytes for the table of layers.
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 1, 0, 0];
+    let header = Header { layers: 1, layers_len: 9, ..header(Profile::Linux, BASE) };
+    let windows = [WindowHead { coded_len: 1, check: Some([0; 8]) }];
+    check_refused(
+        "a wide table",
+        &[&write_head(&header, &windows)[..], &frame, &[0]].concat(),
+        "unpack the patch",
+    );
 }
 
 #[test]

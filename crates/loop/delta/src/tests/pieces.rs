@@ -81,10 +81,13 @@ fn tables_shrink_until_the_device_has_the_memory() {
     let check = |profile: Profile, memory_max: ByteCount| {
         let limits = MakeLimits { memory_max, profile, ..fast() };
         let patch = encode(&base, &result, &limits).unwrap();
-        let need = read_header(&mut &*patch).unwrap().memory();
-        assert!(need <= memory_max, "{need} {memory_max}");
-        let limits = ApplyLimits { memory_max: need, ..ApplyLimits::default() };
+        let header = read_header(&mut &*patch).unwrap();
+        assert!(header.memory() <= memory_max, "{} {memory_max}", header.memory());
+        let mut limits = ApplyLimits { memory_max: header.host_memory(), ..ApplyLimits::default() };
         apply(&mut Cursor::new(&base), &mut &*patch, &mut Vec::new(), &limits).unwrap();
+        limits.memory_max.0 -= 1;
+        let error = apply(&mut Cursor::new(&base), &mut &*patch, &mut Vec::new(), &limits).unwrap_err();
+        assert!(matches!(error, ApplyError::Memory { .. }), "{error}");
     };
     check(Profile::Linux, ByteCount::mib(16));
     check(Profile::Linux, ByteCount::mib(4));
