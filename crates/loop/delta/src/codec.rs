@@ -22,6 +22,8 @@ use thiserror::Error;
 use warden_model::ByteCount;
 
 pub(crate) use prove::Prover;
+#[cfg(test)]
+pub(crate) use prove::unpack;
 pub(crate) use unpack::{Unpack, memory as unpack_memory, unpacker};
 
 /// The most plain bytes that a format may need at once: the largest block of SquashFS and of EROFS is 1 MiB.
@@ -102,6 +104,7 @@ impl Hint {
 
 /// How a stretch was packed: encoder, its version and parameters. Small; written into the patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(private_interfaces, reason = "what a recipe holds is the encoder's business")]
 pub(crate) enum Codec {
     /// Our own DEFLATE, like zlib's and GNU gzip's.
     Deflate(deflate::Recipe),
@@ -109,7 +112,7 @@ pub(crate) enum Codec {
     Xz(xz::Recipe),
     /// LZMA of liblzma 5, in a .lzma file.
     Lzma(lzma::Recipe),
-    /// libzstd 1.5.7.
+    /// libzstd 1.5.5.
     Zstd(zstandard::Recipe),
     /// liblz4 1.10.
     Lz4(lz4::Recipe),
@@ -120,7 +123,7 @@ pub(crate) enum Codec {
 const DEFLATE_1: u8 = 1;
 const XZ_LIBLZMA_5: u8 = 2;
 const LZMA_LIBLZMA_5: u8 = 3;
-const ZSTD_1_5_7: u8 = 4;
+const ZSTD_1_5_5: u8 = 4;
 const LZ4_1_10: u8 = 5;
 
 impl Codec {
@@ -140,7 +143,7 @@ impl Codec {
                 recipe.write(out);
             }
             Self::Zstd(recipe) => {
-                out.push(ZSTD_1_5_7);
+                out.push(ZSTD_1_5_5);
                 recipe.write(out);
             }
             Self::Lz4(recipe) => {
@@ -156,7 +159,7 @@ impl Codec {
             DEFLATE_1 => Self::Deflate(deflate::Recipe::read(input)?),
             XZ_LIBLZMA_5 => Self::Xz(xz::Recipe::read(input)?),
             LZMA_LIBLZMA_5 => Self::Lzma(lzma::Recipe::read(input)?),
-            ZSTD_1_5_7 => Self::Zstd(zstandard::Recipe::read(input)?),
+            ZSTD_1_5_5 => Self::Zstd(zstandard::Recipe::read(input)?),
             LZ4_1_10 => Self::Lz4(lz4::Recipe::read(input)?),
             id => return Err(CodecError::UnknownEncoder { id }),
         })
@@ -173,7 +176,8 @@ impl Codec {
         })
     }
 
-    /// Makes the packer for one stretch of exactly `plain_len` bytes.
+    /// Makes the packer for one stretch of exactly `plain_len` bytes. A codec from a patch may ask for a gigabyte: see to
+    /// [`Self::memory`] first.
     pub(crate) fn packer(&self, plain_len: u64) -> Result<Box<dyn Pack>, CodecError> {
         match self {
             Self::Deflate(recipe) => Ok(recipe.packer()),
@@ -192,7 +196,7 @@ impl Codec {
             Self::Lzma(recipe) => [LZMA_LIBLZMA_5, recipe.effort().byte(), 0, 0],
             Self::Zstd(recipe) => {
                 let [level, call] = recipe.tuning();
-                [ZSTD_1_5_7, level, call, 0]
+                [ZSTD_1_5_5, level, call, 0]
             }
             Self::Lz4(recipe) => [LZ4_1_10, recipe.level(), 0, 0],
         }
@@ -214,7 +218,7 @@ impl Codec {
 
     /// Zstandard as a stream of unknown length.
     pub(crate) fn zstd(level: u8) -> Self {
-        Self::read(&mut &[ZSTD_1_5_7, level, 1, 0][..]).unwrap()
+        Self::read(&mut &[ZSTD_1_5_5, level, 1, 0][..]).unwrap()
     }
 
     pub(crate) fn is_zstd(&self) -> bool {
@@ -226,9 +230,9 @@ impl Codec {
 #[derive(Debug)]
 pub(crate) struct Proven {
     /// How to pack it.
-    pub codec: Codec,
+    pub(crate) codec: Codec,
     /// What was packed.
-    pub plain: Vec<u8>,
+    pub(crate) plain: Vec<u8>,
 }
 
 /// Packs one stretch.

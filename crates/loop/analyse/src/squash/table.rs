@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use backhand::SuperBlock;
-use backhand::compression::{CompressionAction, DefaultCompressor};
+use backhand::compression::{CompressionAction, Compressor, DefaultCompressor};
+use backhand::{BackhandError, SuperBlock};
 
 use super::{FORMAT, failed};
 use crate::ReadSeek;
@@ -123,9 +123,15 @@ impl<'a> Tables<'a> {
     /// Unpacks one block, which may have at most `most` bytes.
     fn unpack(&self, stored: &[u8], most: usize) -> Result<Vec<u8>, Halt> {
         let mut bytes = Vec::with_capacity(most);
-        DefaultCompressor
-            .decompress(stored, &mut bytes, self.superblock.compressor)
-            .map_err(|error| failed("a block cannot be unpacked", &error))?;
+        let unpacked = match self.superblock.compressor {
+            // Not through `backhand`, which asks for a newer libzstd than the one that patches are held at.
+            Compressor::Zstd => zstd::bulk::Decompressor::new()
+                .and_then(|mut decoder| decoder.decompress_to_buffer(stored, &mut bytes))
+                .map(|_| ())
+                .map_err(BackhandError::StdIo),
+            other => DefaultCompressor.decompress(stored, &mut bytes, other),
+        };
+        unpacked.map_err(|error| failed("a block cannot be unpacked", &error))?;
         // Tables and fragments are charged as well: unpacking them over and over is work, too.
         self.budget.charge(bytes.len() as u64)?;
         if bytes.len() > most {

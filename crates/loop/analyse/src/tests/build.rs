@@ -2,8 +2,9 @@
 
 use std::io::{Cursor, Write};
 
-use backhand::compression::{CompressionOptions, Compressor, Lz4};
-use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
+use backhand::compression::{CompressionAction, CompressionOptions, Compressor, DefaultCompressor, Lz4};
+use backhand::kind::{Kind, LE_V4_0};
+use backhand::{BackhandError, FilesystemCompressor, FilesystemWriter, NodeHeader, SuperBlock};
 
 /// An entry of an image to be made.
 #[derive(Clone)]
@@ -45,9 +46,35 @@ pub(super) fn root() -> Vec<Item> {
     ]
 }
 
+/// Packs with zstd, which `backhand` is built without.
+struct Zstd;
+
+impl CompressionAction for Zstd {
+    type Error = BackhandError;
+    type Compressor = Compressor;
+    type FilesystemCompressor = FilesystemCompressor;
+    type SuperBlock = SuperBlock;
+
+    fn decompress(
+        &self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        compressor: Compressor,
+    ) -> Result<(), BackhandError> {
+        DefaultCompressor.decompress(bytes, out, compressor)
+    }
+
+    fn compress(&self, bytes: &[u8], _: FilesystemCompressor, _: u32) -> Result<Vec<u8>, BackhandError> {
+        Ok(zstd(bytes))
+    }
+}
+
 pub(super) fn squashfs(items: &[Item], compressor: Compressor) -> Vec<u8> {
     let mut writer = FilesystemWriter::default();
     writer.set_time(0);
+    if compressor == Compressor::Zstd {
+        writer.set_kind(Kind::new_v4_with_const(&Zstd, LE_V4_0));
+    }
     // lz4 is the one codec that cannot do without options.
     let options =
         (compressor == Compressor::Lz4).then_some(CompressionOptions::Lz4(Lz4 { version: 1, flags: 0 }));

@@ -76,7 +76,7 @@ pub(super) enum Clothes {
 
 /// How a stream was packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Recipe {
+pub(super) struct Recipe {
     pub(super) clothes: Clothes,
     pub(super) tuning: Tuning,
 }
@@ -225,7 +225,7 @@ fn zlib_candidates(packed: &[u8]) -> Vec<Recipe> {
     let [method, flags] = head;
     let window_bits = ((method >> 4) + 8).clamp(9, 15);
     let levels: &[u8] = match flags >> 6 {
-        0 => &[1, 9],
+        0 => &[1],
         1 => &[5, 4, 3, 2],
         2 => &[6],
         _ => &[9, 8, 7],
@@ -236,11 +236,22 @@ fn zlib_candidates(packed: &[u8]) -> Vec<Recipe> {
             found.push(recipe(Clothes::Zlib(head), zlib_tuning(level, window_bits, memory_level)));
         }
     }
-    for &level in levels.iter().take(1) {
-        for &strategy in STRATEGIES.iter().skip(1) {
-            let tuning = Tuning { strategy, ..zlib_tuning(level, window_bits, 8) };
-            found.push(recipe(Clothes::Zlib(head), tuning));
-        }
+    // The last three strategies say "level 1" in the head, whatever the level is; the first two of them have none.
+    let strategies: &[(Strategy, u8)] = match flags >> 6 {
+        0 => &[
+            (Strategy::Filtered, 1),
+            (Strategy::HuffmanOnly, 1),
+            (Strategy::RunLength, 1),
+            (Strategy::Fixed, 9),
+            (Strategy::Fixed, 6),
+        ],
+        1 => &[(Strategy::Filtered, 5)],
+        2 => &[(Strategy::Filtered, 6)],
+        _ => &[(Strategy::Filtered, 9)],
+    };
+    for &(strategy, level) in strategies {
+        let tuning = Tuning { strategy, ..zlib_tuning(level, window_bits, 8) };
+        found.push(recipe(Clothes::Zlib(head), tuning));
     }
     found
 }

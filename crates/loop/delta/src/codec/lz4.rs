@@ -23,12 +23,12 @@ pub(super) const LEGACY_BLOCK_BYTES: usize = 8 << 20;
 const LEVEL_MAX: u8 = 12;
 /// From this level on the library searches hard.
 const HARD_LEVEL_MIN: u8 = 2;
-/// The most bytes that are told for the end of a block.
-const TAIL_BYTES_MAX: u16 = 64;
+/// The most bytes that are told for the end of a block: some hundredths of the smallest cluster of EROFS, 4 KiB.
+const TAIL_BYTES_MAX: u16 = 128;
 
 /// How a block, frame or file was packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Recipe {
+pub(super) enum Recipe {
     /// A bare block. Level 0 is the quick search.
     Block { level: u8, tail: Option<Tail> },
     /// A frame.
@@ -39,47 +39,40 @@ pub(crate) enum Recipe {
 
 /// How a block ends, when it was made to fill a given space (EROFS): its packer saw more input than it took.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tail {
+pub(super) struct Tail {
+    /// How many zeros stood in for the input that the packer saw and did not take: as many as make the library use
+    /// its table for long input, or none.
+    zeros: Zeros,
     /// How many packed bytes are the encoder's.
     keep: u32,
     /// What follows them.
     bytes: Vec<u8>,
 }
 
-/// What a frame says in its head.
+/// What follows the plain bytes while they are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "they are the flags of the format")]
-pub(crate) struct Shape {
-    /// 4 to 7: 64 KiB to 4 MiB.
-    block_code: u8,
-    linked: bool,
-    block_sums: bool,
-    content_sum: bool,
-    sized: bool,
+enum Zeros {
+    None,
+    /// [`LONG_INPUT_BYTES`] of them.
+    Long,
 }
 
+/// From this length on the quick search uses another table (and hash).
+const LONG_INPUT_BYTES: usize = 64 * 1024 + 11;
+
+/// What a frame says in its head: in the low three bits the block code, 4 to 7 for 64 KiB to 4 MiB, and flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape(u8);
+
+const BLOCK_CODE: u8 = 7;
 const LINKED: u8 = 8;
 const BLOCK_SUMS: u8 = 16;
 const CONTENT_SUM: u8 = 32;
 const SIZED: u8 = 64;
 
 impl Shape {
-    fn byte(self) -> u8 {
-        let flag = |set, flag| if set { flag } else { 0 };
-        let sums = flag(self.block_sums, BLOCK_SUMS) | flag(self.content_sum, CONTENT_SUM);
-        self.block_code | flag(self.linked, LINKED) | sums | flag(self.sized, SIZED)
-    }
-
     fn from_byte(byte: u8) -> Option<Self> {
-        let has = |flag| byte & flag != 0;
-        let block_code = byte & 7;
-        ((4..=7).contains(&block_code) && byte < 128).then_some(Self {
-            block_code,
-            linked: has(LINKED),
-            block_sums: has(BLOCK_SUMS),
-            content_sum: has(CONTENT_SUM),
-            sized: has(SIZED),
-        })
+        ((4..=7).contains(&(byte & BLOCK_CODE)) && byte < 128).then_some(Self(byte))
     }
 
     /// Reads the head of a frame ("Frame Descriptor").
@@ -89,34 +82,34 @@ impl Shape {
         if flags & 0b1100_0011 != 0b0100_0000 || block & 0b1000_1111 != 0 {
             return None;
         }
-        let block_code = block >> 4;
-        (4..=7).contains(&block_code).then_some(Self {
-            block_code,
-            linked: flags & 0x20 == 0,
-            block_sums: flags & 0x10 != 0,
-            content_sum: flags & 4 != 0,
-            sized: flags & 8 != 0,
-        })
+        let flag = |set, flag| if set { flag } else { 0 };
+        let sums = flag(flags & 0x10 != 0, BLOCK_SUMS) | flag(flags & 4 != 0, CONTENT_SUM);
+        let rest = flag(flags & 0x20 == 0, LINKED) | flag(flags & 8 != 0, SIZED);
+        Self::from_byte((block >> 4) | sums | rest)
+    }
+
+    const fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
     }
 
     /// Bytes of the head: magic, two flag bytes, perhaps a length, a check byte.
     pub(super) fn head_len(self) -> usize {
-        if self.sized { 15 } else { 7 }
+        if self.has(SIZED) { 15 } else { 7 }
     }
 
     /// The largest block, in plain bytes.
     pub(super) fn block_len(self) -> usize {
-        1 << (2 * u32::from(self.block_code) + 8)
+        1 << (2 * u32::from(self.0 & BLOCK_CODE) + 8)
     }
 
     /// Whether blocks refer to those before them.
     pub(super) fn is_linked(self) -> bool {
-        self.linked
+        self.has(LINKED)
     }
 
     /// Bytes behind each block.
     pub(super) fn block_sum_len(self) -> usize {
-        if self.block_sums { 4 } else { 0 }
+        if self.has(BLOCK_SUMS) { 4 } else { 0 }
     }
 }
 
@@ -125,25 +118,26 @@ impl Recipe {
         match self {
             Self::Block { level, tail: None } => out.extend_from_slice(&[0, *level]),
             Self::Block { level, tail: Some(tail) } => {
-                out.extend_from_slice(&[1, *level]);
+                out.extend_from_slice(&[if tail.zeros == Zeros::None { 1 } else { 4 }, *level]);
                 wire::put_number(out, tail.keep.into());
                 wire::put_bytes(out, &tail.bytes);
             }
-            Self::Frame { level, shape } => out.extend_from_slice(&[2, *level, shape.byte()]),
+            Self::Frame { level, shape } => out.extend_from_slice(&[2, *level, shape.0]),
             Self::Legacy { level } => out.extend_from_slice(&[3, *level]),
         }
     }
 
     pub(super) fn read(input: &mut &[u8]) -> Result<Self, CodecError> {
-        let kind = wire::byte_to(input, "LZ4 kind", 3)?;
+        let kind = wire::byte_to(input, "LZ4 kind", 4)?;
         let level = wire::byte_to(input, "LZ4 level", LEVEL_MAX)?;
         Ok(match kind {
             0 => Self::Block { level, tail: None },
-            1 => {
+            1 | 4 => {
+                let zeros = if kind == 1 { Zeros::None } else { Zeros::Long };
                 let keep = wire::number(input, "LZ4 tail", HELD_BYTES_MAX)?;
                 let keep = u32::try_from(keep).unwrap_or_default();
                 let bytes = wire::bytes(input, "LZ4 tail", TAIL_BYTES_MAX)?;
-                Self::Block { level, tail: Some(Tail { keep, bytes }) }
+                Self::Block { level, tail: Some(Tail { zeros, keep, bytes }) }
             }
             2 => {
                 let shape = Shape::from_byte(wire::byte(input, "LZ4 frame")?);
@@ -209,6 +203,17 @@ fn pack_block(level: u8, plain: &[u8]) -> Result<Vec<u8>, CodecError> {
     compress(plain, Some(mode), false).map_err(|source| library(&source))
 }
 
+fn pack_followed(level: u8, plain: &[u8], zeros: Zeros) -> Result<Vec<u8>, CodecError> {
+    match zeros {
+        Zeros::None => pack_block(level, plain),
+        Zeros::Long => {
+            let mut longer = plain.to_vec();
+            longer.resize(plain.len().saturating_add(LONG_INPUT_BYTES), 0);
+            pack_block(level, &longer)
+        }
+    }
+}
+
 /// One bare block, or the old format with its blocks of a fixed length.
 struct BlockPacker {
     level: u8,
@@ -264,7 +269,11 @@ impl Pack for BlockPacker {
         if self.block_len.is_some() {
             return if self.plain.is_empty() { Ok(()) } else { self.end_legacy_block(out) };
         }
-        let mut packed = pack_block(self.level, &self.plain)?;
+        let mut packed = pack_followed(
+            self.level,
+            &self.plain,
+            self.tail.as_ref().map_or(Zeros::None, |tail| tail.zeros),
+        )?;
         if let Some(tail) = &self.tail {
             packed.truncate(usize::try_from(tail.keep).unwrap_or(usize::MAX));
             packed.extend_from_slice(&tail.bytes);
@@ -307,24 +316,24 @@ impl FramePacker {
         let mut builder = EncoderBuilder::new();
         builder
             .level(level.into())
-            .block_size(match shape.block_code {
+            .block_size(match shape.0 & BLOCK_CODE {
                 4 => BlockSize::Max64KB,
                 5 => BlockSize::Max256KB,
                 6 => BlockSize::Max1MB,
                 _ => BlockSize::Max4MB,
             })
-            .block_mode(if shape.linked { BlockMode::Linked } else { BlockMode::Independent })
-            .block_checksum(if shape.block_sums {
+            .block_mode(if shape.is_linked() { BlockMode::Linked } else { BlockMode::Independent })
+            .block_checksum(if shape.has(BLOCK_SUMS) {
                 BlockChecksum::BlockChecksumEnabled
             } else {
                 BlockChecksum::NoBlockChecksum
             })
-            .checksum(if shape.content_sum {
+            .checksum(if shape.has(CONTENT_SUM) {
                 ContentChecksum::ChecksumEnabled
             } else {
                 ContentChecksum::NoChecksum
             })
-            .content_size(if shape.sized { plain_len } else { 0 });
+            .content_size(if shape.has(SIZED) { plain_len } else { 0 });
         let encoder = builder.build(drain.clone()).map_err(|source| library(&source))?;
         Ok(Self { drain, encoder: Some(encoder) })
     }
@@ -370,8 +379,12 @@ pub(super) fn legacy_candidates() -> Vec<Recipe> {
 
 /// The recipe for a block that an encoder made but for its end, if that is short.
 pub(super) fn with_tail(level: u8, plain: &[u8], packed: &[u8]) -> Option<Recipe> {
-    let made = pack_block(level, plain).ok()?;
-    let keep = made.iter().zip(packed).take_while(|(a, b)| a == b).count();
-    let bytes = packed.get(keep..).filter(|bytes| bytes.len() <= usize::from(TAIL_BYTES_MAX))?.to_vec();
-    Some(Recipe::Block { level, tail: Some(Tail { keep: u32::try_from(keep).ok()?, bytes }) })
+    let long = level < HARD_LEVEL_MIN && plain.len() < LONG_INPUT_BYTES;
+    let ways: &[Zeros] = if long { &[Zeros::Long, Zeros::None] } else { &[Zeros::None] };
+    ways.iter().find_map(|&zeros| {
+        let made = pack_followed(level, plain, zeros).ok()?;
+        let keep = made.iter().zip(packed).take_while(|(a, b)| a == b).count();
+        let bytes = packed.get(keep..).filter(|bytes| bytes.len() <= usize::from(TAIL_BYTES_MAX))?.to_vec();
+        Some(Recipe::Block { level, tail: Some(Tail { zeros, keep: u32::try_from(keep).ok()?, bytes }) })
+    })
 }

@@ -148,7 +148,7 @@ pub(super) fn memory(dictionary: u32, plain_len: u64) -> u64 {
 
 /// How a .lzma file was packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Recipe {
+pub(super) struct Recipe {
     model: Model,
     dictionary: u32,
     /// Whether the header tells the plain length (mksquashfs) or leaves it to the end mark (`lzma`).

@@ -8,11 +8,9 @@ use crate::codec::{Codec, Hint, Proven, deflate, lz4, lzma, xz, zstandard};
 
 /// How many ways of packing are remembered for each format: one for each strategy of mksquashfs.
 const REMEMBERED: usize = 5;
-/// After this many stretches of a format that nothing could pack, only the likeliest way is tried: proving must not
-/// cost more than it can win.
-const MISSES_MAX: u32 = 12;
-/// How many ways are tried then.
-const TRIED_WHEN_HOPELESS: usize = 2;
+/// How many other ways are tried in vain, over all stretches of a format, before only those that worked are: proving
+/// must not cost more than it can win. Each that works allows as many again.
+const TRIES_MAX: u32 = 160;
 /// Plain bytes are packed in pieces of this size, and the outcome compared each time.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Plain bytes are unpacked in steps of this size.
@@ -25,8 +23,8 @@ const TAILED_BYTES_MIN: usize = 512;
 struct Past {
     /// Tunings that worked, the last one first.
     worked: Vec<[u8; 4]>,
-    /// Stretches since one worked.
-    misses: u32,
+    /// Ways that have been tried in vain since the last that worked.
+    tries: u32,
 }
 
 /// Proves stretches, and learns from each what the next was probably packed with.
@@ -42,24 +40,52 @@ impl Prover {
         let plain = unpack(hint, packed, plain_len_max)?;
         let past = self.past.get_mut(hint.kind())?;
         let mut candidates = candidates(hint, packed, &plain);
-        let rank =
-            |codec: &Codec| past.worked.iter().position(|one| *one == codec.tuning()).unwrap_or(usize::MAX);
-        candidates.sort_by_key(rank);
-        if past.misses >= MISSES_MAX {
-            candidates.truncate(TRIED_WHEN_HOPELESS);
-        }
-        let found = candidates.into_iter().find(|codec| makes(codec, &plain, packed));
-        let found = found.or_else(|| tailed(hint, past, &plain, packed));
-        let Some(codec) = found else {
-            past.misses = past.misses.saturating_add(1);
-            return None;
-        };
-        past.misses = 0;
-        let tuning = codec.tuning();
-        past.worked.retain(|one| *one != tuning);
-        past.worked.insert(0, tuning);
-        past.worked.truncate(REMEMBERED);
+        candidates.sort_by_key(|codec| past.rank(codec));
+        let codec = candidates.into_iter().find(|codec| past.allows(codec) && makes(codec, &plain, packed));
+        let codec = codec.or_else(|| past.tailed(hint, &plain, packed))?;
+        past.remember(&codec);
         Some(Proven { codec, plain })
+    }
+}
+
+impl Past {
+    /// Ways that worked come first, the last one before the others.
+    fn rank(&self, codec: &Codec) -> usize {
+        self.worked.iter().position(|tuning| *tuning == codec.tuning()).unwrap_or(usize::MAX)
+    }
+
+    /// Whether a way may be tried; counts it.
+    fn allows(&mut self, codec: &Codec) -> bool {
+        self.rank(codec) != usize::MAX || self.spend()
+    }
+
+    fn spend(&mut self) -> bool {
+        self.tries = self.tries.saturating_add(1);
+        self.tries <= TRIES_MAX
+    }
+
+    fn remember(&mut self, codec: &Codec) {
+        let tuning = codec.tuning();
+        if !self.worked.contains(&tuning) {
+            self.tries = 0;
+        }
+        self.worked.retain(|one| *one != tuning);
+        self.worked.insert(0, tuning);
+        self.worked.truncate(REMEMBERED);
+    }
+
+    /// Tries the encoders of EROFS, whose blocks end differently, with a few bytes for the end.
+    fn tailed(&mut self, hint: Hint, plain: &[u8], packed: &[u8]) -> Option<Codec> {
+        if hint != Hint::Lz4Block || packed.len() < TAILED_BYTES_MIN {
+            return None;
+        }
+        let mut levels: Vec<u8> = self.worked.iter().map(|[_, level, ..]| *level).collect();
+        levels.extend([0, 9, 12].into_iter().filter(|_| self.spend()));
+        levels.dedup();
+        let made =
+            levels.into_iter().filter_map(|level| lz4::with_tail(level, plain, packed)).map(Codec::Lz4);
+        // The tail must be what it says: packing again is the proof, as for all.
+        made.into_iter().find(|codec| makes(codec, plain, packed))
     }
 }
 
@@ -124,16 +150,4 @@ fn matches_prefix(rest: &mut &[u8], out: &mut Vec<u8>) -> bool {
     *rest = left;
     out.clear();
     true
-}
-
-/// Tries the encoders of EROFS, whose blocks end differently, with a few bytes for the end.
-fn tailed(hint: Hint, past: &Past, plain: &[u8], packed: &[u8]) -> Option<Codec> {
-    if hint != Hint::Lz4Block || packed.len() < TAILED_BYTES_MIN || past.misses >= MISSES_MAX {
-        return None;
-    }
-    let levels = past.worked.iter().map(|tuning| tuning[1]).chain([0, 12, 9]);
-    levels.take(3).filter_map(|level| lz4::with_tail(level, plain, packed)).map(Codec::Lz4).find(|codec| {
-        // The tail must be what it says: packing again is the proof, as for all.
-        makes(codec, plain, packed)
-    })
 }

@@ -1,112 +1,79 @@
-//! Stretches as their encoders make them, packed again; and stretches that want harm.
+//! What the encoders make, compared with what real tools made; and what hostile bytes do.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+mod golden;
+mod hostile;
+mod prover;
 
-use proptest::collection::vec;
-use proptest::prelude::{any, proptest};
+use crate::codec::{Codec, Hint, unpacker};
 
-use super::{Codec, Hint, Prover};
-
-/// Text of a few words: every encoder finds matches, near and far.
-fn text(len: usize) -> Vec<u8> {
-    let words = ["device ", "firmware ", "update ", "shield ", "patch ", "the ", "of ", "a\n"];
-    let mut state = 7_u32;
-    let mut text = Vec::new();
-    while text.len() < len {
+/// Bytes that pack like a program: copies of what came before, and words with few bits. The samples of `golden` were
+/// made from them, by the same few lines in another language.
+fn plain(len: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    let mut out = Vec::with_capacity(len + 64);
+    while out.len() < len {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        text.extend_from_slice(words[(state >> 29) as usize].as_bytes());
-    }
-    text.truncate(len);
-    text
-}
-
-/// Proves a stretch, and packs it again from what a patch would say.
-fn check(hint: Hint, packed: &[u8], plain: &[u8]) {
-    let proven = Prover::default().prove(hint, packed, plain.len() as u64);
-    let proven = proven.unwrap_or_else(|| panic!("{hint:?} is not proven"));
-    assert!(proven.plain == plain, "{hint:?}");
-    let mut written = Vec::new();
-    proven.codec.write(&mut written);
-    let mut rest = written.as_slice();
-    let codec = Codec::read(&mut rest).unwrap();
-    assert_eq!((&codec, rest), (&proven.codec, &[][..]));
-    let mut again = Vec::new();
-    let mut encoder = codec.packer(plain.len() as u64).unwrap();
-    for piece in plain.chunks(64 << 10) {
-        encoder.push(piece, &mut again).unwrap();
-    }
-    encoder.finish(&mut again).unwrap();
-    assert!(again == packed, "{hint:?}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "the real packing programs are what is to be matched")]
-/// Runs a packing program; nothing where there is none.
-fn pack(program: &str, arguments: &[&str], plain: &[u8]) -> Option<Vec<u8>> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().ok()?;
-    let mut input = child.stdin.take()?;
-    let plain = plain.to_vec();
-    let writer = std::thread::spawn(move || input.write_all(&plain));
-    let output = child.wait_with_output().ok()?;
-    writer.join().ok()?.ok()?;
-    output.status.success().then_some(output.stdout)
-}
-
-#[test]
-fn blocks_of_zstandard_are_packed_again() {
-    let plain = text(128 << 10);
-    for level in [1, 3, 15, 19] {
-        check(Hint::Zstd, &zstd::bulk::compress(&plain, level).unwrap(), &plain);
-    }
-}
-
-#[test]
-fn what_programs_pack_is_packed_again() {
-    let plain = text(100_000);
-    let programs: [(Hint, &str, &[&str]); 4] = [
-        (Hint::Gzip, "gzip", &["-9nc"]),
-        (Hint::Gzip, "gzip", &["-6nc"]),
-        (Hint::Xz(None), "xz", &["-6c", "-T1", "--check=crc32"]),
-        (Hint::Lzma, "xz", &["-9c", "--format=lzma"]),
-    ];
-    for (hint, program, arguments) in programs {
-        // A program that is not on this machine is left out; the others still count.
-        if let Some(packed) = pack(program, arguments, &plain) {
-            check(hint, &packed, &plain);
+        let middle = (state >> 8) as usize;
+        if state >> 24 < 150 && out.len() > 64 {
+            let back = 1 + middle % out.len().min(40_000);
+            for _ in 0..4 + (state >> 27) {
+                out.push(out[out.len() - back]);
+            }
+        } else {
+            out.extend_from_slice(&(state & 0x0F3F_1F7F).to_le_bytes());
         }
     }
+    out.truncate(len);
+    out
 }
 
-#[test]
-fn zlib_is_packed_again() {
-    let plain = text(100_000);
-    let mut packed = Vec::new();
-    let mut encoder = Codec::zlib(9).packer(plain.len() as u64).unwrap();
-    encoder.push(&plain, &mut packed).unwrap();
-    encoder.finish(&mut packed).unwrap();
-    check(Hint::Zlib, &packed, &plain);
-    let mut unpacked = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(&*packed), &mut unpacked).unwrap();
-    assert!(unpacked == plain);
-}
-
-const HINTS: [Hint; 8] = [
-    Hint::Zlib,
-    Hint::Gzip,
-    Hint::Xz(None),
-    Hint::Lzma,
-    Hint::Zstd,
-    Hint::Lz4Block,
-    Hint::Lz4Frame,
-    Hint::Lzo,
-];
-
-proptest! {
-    #[test]
-    fn no_bytes_make_it_panic(noise in vec(any::<u8>(), 0..200), hint in 0..HINTS.len()) {
-        Prover::default().prove(HINTS[hint], &noise, 10_000);
-        let _unread = Codec::read(&mut noise.as_slice()).map(|codec| codec.memory(1000));
+/// Packs in pieces of this size.
+fn packed(codec: &Codec, plain: &[u8], piece: usize) -> Vec<u8> {
+    let mut packer = codec.packer(plain.len() as u64).unwrap();
+    let mut out = Vec::new();
+    for bytes in plain.chunks(piece) {
+        packer.push(bytes, &mut out).unwrap();
     }
+    packer.finish(&mut out).unwrap();
+    out
+}
+
+/// A reader that gives few bytes at a time.
+struct Drip<'a>(&'a [u8], usize);
+
+impl std::io::Read for Drip<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.1.min(out.len()).min(self.0.len());
+        let (now, later) = self.0.split_at(count);
+        out[..count].copy_from_slice(now);
+        self.0 = later;
+        Ok(count)
+    }
+}
+
+/// Unpacks with little room, from a reader that gives little.
+fn unpacked_slowly(hint: Hint, packed: &[u8]) -> Vec<u8> {
+    let mut unpacker = unpacker(hint).unwrap();
+    let mut source = Drip(packed, 777);
+    let (mut out, mut room) = (Vec::new(), [0; 1000]);
+    loop {
+        let count = unpacker.pull(&mut source, &mut room).unwrap();
+        if count == 0 {
+            return out;
+        }
+        out.extend_from_slice(&room[..count]);
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    hex.as_bytes().chunks(2).map(byte).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }

@@ -79,7 +79,7 @@ enum Framing {
 
 /// How a .xz stream was packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Recipe {
+pub(super) struct Recipe {
     check: Check,
     branch: Option<Branch>,
     dictionary: u8,

@@ -1,8 +1,9 @@
-//! Zstandard frames as libzstd 1.5.7 makes them.
+//! Zstandard frames as libzstd 1.5.5 makes them.
 //!
 //! In: plain bytes. Out: one frame. Refuses: levels and windows that the library does not have. The library's bytes
-//! depend on its version: from 1.5.7 on a frame of several blocks is cut differently from what 1.5.6 makes, one of a
-//! single block (128 KiB) is not.
+//! depend on its version. 1.5.4 (Debian 12) and 1.5.5 (Ubuntu 24.04, Yocto 5.0) make the same but at levels 6 to 9;
+//! 1.5.6 chooses otherwise from level 12 on, and 1.5.7 cuts frames of several blocks otherwise: of blocks of 128 KiB at
+//! level 15, 67 % are the same in all.
 
 use std::io;
 
@@ -49,7 +50,7 @@ struct Settings {
 
 /// How a frame was packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Recipe {
+pub(super) struct Recipe {
     level: i8,
     call: Call,
 }
@@ -113,21 +114,25 @@ impl Recipe {
     }
 
     pub(super) fn memory(self, plain_len: u64) -> u64 {
-        let [window, tables] = logs(self.level);
-        let window = match self.call {
-            Call::Whole => 0,
-            Call::Stream(settings) | Call::Jobs(settings) => settings.window_log.unwrap_or(window),
+        let [window_log, chain_log, hash_log] = logs(self.level);
+        let (own_window, sized) = match self.call {
+            Call::Whole => (window_log, true),
+            Call::Stream(settings) | Call::Jobs(settings) => {
+                (settings.window_log.unwrap_or(window_log), settings.sized)
+            }
         };
-        // Tables shrink to the plain length where it is known, but not below 2^18 entries; the input is held once.
-        let window = (1_u64 << window).min(plain_len);
-        let tables = (1_u64 << tables).min(plain_len.next_power_of_two().max(1 << 18).saturating_mul(12));
+        // Tables shrink to twice the plain length where that is known; an entry has four bytes.
+        let bound =
+            if sized { plain_len.next_power_of_two().saturating_mul(2).max(1 << 16) } else { u64::MAX };
+        let tables = (1_u64 << chain_log).min(bound) + (1_u64 << hash_log).min(bound);
+        let window = (1_u64 << own_window).min(plain_len);
         let held = match self.call {
             Call::Whole => plain_len.saturating_mul(2),
             Call::Stream(_) => window,
             // A job is four windows; it is held while the next one is filled, and packed into a buffer of its own.
             Call::Jobs(_) => plain_len.min(window.saturating_mul(4)).saturating_mul(3),
         };
-        held.saturating_add(tables).saturating_add(4 << 20)
+        held.saturating_add(tables.saturating_mul(4)).saturating_add(4 << 20)
     }
 
     pub(super) fn packer(self, plain_len: u64) -> Result<Box<dyn Pack>, CodecError> {
@@ -177,19 +182,21 @@ impl Recipe {
     }
 }
 
-/// Window and tables of each level for input of unknown length, as logarithms of bytes (hash and chain table together,
-/// rounded up).
-fn logs(level: i8) -> [u8; 2] {
+/// Window, chain table and hash table of each level for input of unknown length: logarithms of bytes and entries.
+fn logs(level: i8) -> [u8; 3] {
     match level {
-        ..=1 => [19, 17],
-        2 => [20, 19],
-        3..=5 => [21, 21],
-        6..=8 => [21, 23],
-        9..=16 => [22, 26],
-        17..=19 => [23, 28],
-        20 => [25, 29],
-        21 => [26, 29],
-        _ => [27, 30],
+        ..=1 => [19, 13, 14],
+        2 => [20, 15, 16],
+        3 => [21, 16, 17],
+        4..=6 => [21, 18, 19],
+        7 | 8 => [21, 19, 20],
+        9..=11 => [22, 21, 22],
+        12..=15 => [22, 23, 23],
+        16 => [22, 22, 22],
+        17..=19 => [23, 24, 22],
+        20 => [25, 25, 23],
+        21 => [26, 26, 24],
+        _ => [27, 27, 25],
     }
 }
 
@@ -292,10 +299,11 @@ const STREAM_LEVELS: [i8; 22] =
 /// The recipes that may have made these bytes, the likeliest first.
 pub(super) fn candidates(packed: &[u8], plain_len: u64) -> Vec<Recipe> {
     let Some(head) = head(packed) else { return Vec::new() };
-    let mut found = Vec::new();
     if plain_len <= HELD_BYTES_MAX && head.sized && !head.checksum {
-        found.extend(WHOLE_LEVELS.iter().map(|&level| Recipe { level, call: Call::Whole }));
+        // A stream would come out the same.
+        return WHOLE_LEVELS.iter().map(|&level| Recipe { level, call: Call::Whole }).collect();
     }
+    let mut found = Vec::new();
     let plain = Settings { checksum: head.checksum, sized: head.sized, window_log: None, long: false };
     let own = |level: i8| head.window_log.is_none_or(|log| log == logs(level)[0]);
     let settings = |level| if own(level) { plain } else { Settings { window_log: head.window_log, ..plain } };

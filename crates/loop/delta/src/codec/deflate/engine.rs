@@ -212,8 +212,8 @@ impl Engine {
         self.window.copy_within(size..2 * size, 0);
         self.match_start = self.match_start.saturating_sub(size);
         self.position -= size;
+        self.block_start -= i64::try_from(size).unwrap_or(i64::MAX);
         let by = size as u16;
-        self.block_start -= i64::from(by);
         for place in self.heads.iter_mut().chain(&mut self.previous) {
             *place = place.saturating_sub(by);
         }
