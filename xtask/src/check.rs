@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::run::{is_there, run, say, step};
-use crate::{deps, docs, layers, tidy};
+use crate::{bare, deps, docs, layers, tidy};
 
 /// Runs all checks; stops at the first that fails.
 pub(crate) fn all(arguments: &[String]) -> Result<()> {
@@ -20,6 +20,7 @@ pub(crate) fn all(arguments: &[String]) -> Result<()> {
     })?;
     // The tests start the real binaries, so they must be there and new.
     step("build", || run("cargo", &["build", "--quiet", "--locked", "--workspace", "--bins"]))?;
+    step("bare metal", || bare::check(arguments))?;
     step("docs", || docs::check(arguments))?;
     step("tests", tests)?;
     step("agent size", agent_size)

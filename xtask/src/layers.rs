@@ -60,6 +60,7 @@ fn name_breaks(one: &Crate) -> Vec<String> {
         "crates/apps/cli" => &["fleetwarden"],
         "crates/apps/agent" => &["fleetwarden-agent"],
         "crates/proof/e2e" => &["warden-demo"],
+        "crates/proof/fuzz" => &["warden-fuzz"],
         "xtask" => &["xtask"],
         _ => &[],
     };

@@ -3,6 +3,7 @@
 //! In: a command and its arguments. Out: exit code 0 when all is well, 1 with the cause when not, 2 for a command that
 //! does not exist. Refuses to go on after the first step that fails: the cheapest checks come first.
 
+mod bare;
 mod bench;
 mod check;
 mod deps;
@@ -42,6 +43,11 @@ const COMMANDS: &[Command] = &[
         about: "file sizes, headers, inherited lints, leftovers, forgotten files",
         run: tidy::run,
     },
+    Command {
+        name: "bare",
+        about: "the decoder for microcontrollers: no std, no allocation; builds it where the target is installed",
+        run: bare::check,
+    },
     Command { name: "deps", about: "number of packages, licences, banned crates", run: deps::run },
     Command { name: "docs", about: "checks that the generated reference is up to date", run: docs::check },
     Command {
@@ -53,6 +59,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "our patches beside others': bench delta [--list] [--class C] [--pair P]",
         run: story::bench,
+    },
+    Command {
+        name: "fuzz",
+        about: "hostile patches and images by chance: fuzz delta [--minutes N] [--seed S]",
+        run: story::fuzz,
     },
 ];
 

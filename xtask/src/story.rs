@@ -1,4 +1,4 @@
-//! The commands that show the product at work: the demo and the benchmarks.
+//! The commands that show the product at work: the demo, the benchmarks, and hostile input by chance.
 
 use anyhow::{Result, bail};
 
@@ -20,4 +20,11 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
         Some(other) => bail!("there is no benchmark {other:?} (there is: delta)"),
         None => bail!("say which benchmark: delta"),
     }
+}
+
+/// Builds the program for hostile input (checked arithmetic, optimised codecs) and runs it.
+pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
+    run("cargo", &["build", "--quiet", "--locked", "--package", "warden-fuzz"])?;
+    let fuzz = crate::run::target_folder()?.join("debug/warden-fuzz");
+    finish(command(&fuzz.display().to_string(), &[]).args(arguments))
 }

@@ -6,6 +6,8 @@ pub mod boot;
 pub mod dir;
 pub mod health;
 pub mod pair;
+pub mod pieces;
+pub mod resume;
 pub mod slot;
 pub mod unpack;
 
@@ -18,7 +20,7 @@ use warden_model::{ByteCount, Sha256Digest};
 use self::boot::{BootControl, SlotFiles};
 use self::dir::{DeviceDir, Lock};
 use self::health::Verdict;
-use crate::machine::{Health, Identity, Input, Journal, Machine, PatchTarget, Settings};
+use crate::machine::{Health, Identity, Input, Journal, Machine, PatchTarget, PiecesOrder, Settings};
 
 /// How often a new image may boot before it is given up: two power cuts during its first minutes are bad luck, three
 /// boots without a confirmation are a broken image.
@@ -102,6 +104,11 @@ impl Device {
             AtHand::Nothing => self.dir.staged(patch.digest),
         };
         slot::apply_patch(&self.dir, patch, &staged, slots, result)
+    }
+
+    /// Makes the other slot from staged pieces and the running slot.
+    pub fn assemble(&self, order: &PiecesOrder) -> Input {
+        pieces::assemble_slot(&self.dir, order)
     }
 
     /// Writes the image that lies at hand into a slot.

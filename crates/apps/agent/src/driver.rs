@@ -11,7 +11,7 @@ use warden_wire::ddi::Feedback;
 
 use crate::device::boot::BootControl;
 use crate::device::{Device, slot};
-use crate::machine::{Channel, Input, LoadFailure, Machine, MetadataFailure, Output, Place};
+use crate::machine::{Channel, Input, LoadFailure, Machine, MetadataFailure, Output, PiecesOrder, Place};
 
 /// Whoever is at the other end.
 pub trait Remote {
@@ -21,6 +21,8 @@ pub trait Remote {
     fn metadata(&mut self, device: &Device, image: Sha256Digest) -> Input;
     /// Loads a slice of an artifact.
     fn download(&mut self, device: &Device, slice: &Slice) -> Input;
+    /// Loads a slice of what the device lacks of an image; so many bytes of it are there.
+    fn pieces(&mut self, device: &Device, order: &PiecesOrder, offset: ByteCount) -> Input;
     /// Sends a state report.
     fn report(&mut self, report: &StateReport) -> Input;
     /// Sends feedback.
@@ -58,6 +60,11 @@ impl Remote for Nobody {
     fn download(&mut self, _: &Device, slice: &Slice) -> Input {
         let detail = "there is no server".to_owned();
         Input::DownloadFailed { done: slice.offset, failure: LoadFailure::Network, detail }
+    }
+
+    fn pieces(&mut self, _: &Device, _: &PiecesOrder, offset: ByteCount) -> Input {
+        let detail = "there is no server".to_owned();
+        Input::DownloadFailed { done: offset, failure: LoadFailure::Network, detail }
     }
 
     fn report(&mut self, _: &StateReport) -> Input {
@@ -166,6 +173,11 @@ impl Driver {
             Output::ApplyPatch { patch, base, slot, image, size } => {
                 tracing::info!(patch = %patch.digest.short(), size = %patch.size, %slot, "applying the patch");
                 self.device.apply_patch(&patch, (base, slot), (image, size))
+            }
+            Output::LoadPieces { order, offset } => self.remote.pieces(&self.device, &order, offset),
+            Output::Assemble(order) => {
+                tracing::info!(slot = %order.slot, "making the image from pieces and the running slot");
+                self.device.assemble(&order)
             }
             Output::WriteImage { slot, size } => self.device.write_image(slot, size),
             Output::VerifySlot { slot, image, size } => {

@@ -9,6 +9,7 @@
 //! found out again. There is no clock, no file and no chance in here: the simulator drives the same code.
 
 mod backoff;
+mod cost;
 mod form;
 pub mod input;
 pub mod journal;
@@ -16,6 +17,7 @@ mod loading;
 mod mail;
 mod offer;
 pub mod output;
+mod pieces;
 mod polling;
 mod switching;
 
@@ -23,12 +25,12 @@ use warden_model::{DeviceId, HardwareId, ProductId, Seconds, Timestamp};
 
 use self::backoff::Backoff;
 pub use self::input::{
-    BootView, Health, ImageTarget, Input, LoadFailure, MetadataFailure, PatchTarget, PollAnswer, Signed,
-    Trial, Verification, WriteFailure,
+    BootView, Health, ImageTarget, IndexTarget, Input, LoadFailure, MetadataFailure, PatchTarget, PollAnswer,
+    Signed, Trial, Verification, WriteFailure,
 };
 pub use self::journal::{Identity, Installed, Journal, JournalError, Standing, Step, Update};
 use self::offer::Hold;
-pub use self::output::{Channel, Output, Place};
+pub use self::output::{Channel, Output, PiecesOrder, Place};
 
 /// Most letters that are kept for the server. One update makes five; a device that is cut off for so many updates
 /// that 64 are not enough has lost its oldest ones, not its newest.
@@ -81,6 +83,8 @@ pub struct Machine {
     journal: Journal,
     boot: BootView,
     asked: Asked,
+    /// When it was asked.
+    asked_at: Timestamp,
     /// Outputs without an answer, to be carried out before the next question.
     at_once: Vec<Output>,
     poll_at: Timestamp,
@@ -105,6 +109,7 @@ impl Machine {
             journal,
             boot: BootView { running: slot, confirmed: slot, trial: Trial::None },
             asked: Asked::Boot,
+            asked_at: Timestamp(i64::MAX),
             at_once: Vec::new(),
             poll_at: Timestamp(i64::MIN),
             poll_pace,
@@ -134,8 +139,9 @@ impl Machine {
         }
         let before = self.journal.clone();
         self.take(input, now);
+        self.note_cost(&before, now);
         let (asked, question) = self.next(now);
-        self.asked = asked;
+        (self.asked, self.asked_at) = (asked, now);
         let mut outputs = Vec::new();
         if self.journal != before {
             outputs.push(Output::Save(Box::new(self.journal.clone())));

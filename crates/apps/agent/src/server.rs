@@ -6,6 +6,7 @@ pub mod enrol;
 mod http;
 mod load;
 pub mod metadata;
+mod pieces;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use warden_keys::{ClientIdentity, DeviceKey, client_config};
 use warden_model::report::StateReport;
-use warden_model::{ActionId, Sha256Digest};
+use warden_model::{ActionId, ByteCount, Sha256Digest};
 use warden_trust::envelope::seal;
 use warden_wire::ddi::{
     Base, CancelBase, ConfigData, ConfigMode, DeploymentBase, Feedback, LINK_ARTIFACTS, LINK_METADATA,
@@ -25,7 +26,7 @@ use self::enrol::Enrolled;
 use self::http::{Answer, Client, Method, Send};
 use crate::device::Device;
 use crate::driver::{Remote, Slice};
-use crate::machine::{Channel, Input, LoadFailure, Machine, MetadataFailure, Place, PollAnswer};
+use crate::machine::{Channel, Input, LoadFailure, Machine, MetadataFailure, PiecesOrder, Place, PollAnswer};
 
 /// Largest base poll, in bytes: a dozen links of a few hundred bytes.
 const BASE_BYTES_MAX: u64 = 64 * 1024;
@@ -41,6 +42,7 @@ pub struct Server {
     key: DeviceKey,
     links: BTreeMap<String, String>,
     open: Option<load::Open>,
+    gathering: Option<pieces::Gathering>,
 }
 
 impl Server {
@@ -52,7 +54,14 @@ impl Server {
         let base_url = enrolled.server.trim_end_matches('/');
         // DDI: `{tenant}/controller/v1/{controllerId}`; the tenant is hawkBit's own default.
         let own_url = format!("{base_url}/DEFAULT/controller/v1/{}", device.identity.device);
-        Ok(Self { client: Client::new(tls), own_url, key, links: BTreeMap::new(), open: None })
+        Ok(Self {
+            client: Client::new(tls),
+            own_url,
+            key,
+            links: BTreeMap::new(),
+            open: None,
+            gathering: None,
+        })
     }
 
     fn get<T: DeserializeOwned>(&self, url: &str, bytes_max: u64) -> Result<Option<T>> {
@@ -168,6 +177,26 @@ impl Remote for Server {
             return failed(&error);
         }
         load::load(&self.client, &url, &path, slice, &mut self.open)
+    }
+
+    fn pieces(&mut self, device: &Device, order: &PiecesOrder, offset: ByteCount) -> Input {
+        let prepared = self.link(LINK_ARTIFACTS).and_then(|url| {
+            if offset.0 == 0 {
+                // What lies there is of another update.
+                device.dir.clear_staging(None)?;
+            }
+            Ok(url)
+        });
+        match prepared {
+            Ok(url) => {
+                let held = (&mut self.gathering, &mut self.open);
+                pieces::gather(&self.client, &url, device, order, held)
+            }
+            Err(error) => {
+                let detail = format!("{error:#}");
+                Input::DownloadFailed { done: offset, failure: LoadFailure::Network, detail }
+            }
+        }
     }
 
     fn report(&mut self, report: &StateReport) -> Input {

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::settings::{Flags, Takes};
 use crate::{
     advisory, alert, config, delta, device, doctor, event, inspect, login, product, reference, release, risk,
-    rollout, serve, setup, shield,
+    rollout, scan, serve, setup, shield,
 };
 
 const EXAMPLES: &str = "\
@@ -102,7 +102,7 @@ impl Connection {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Setup(setup::SetupArgs),
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     Login(login::LoginArgs),
     Status(login::StatusArgs),
     Doctor(doctor::DoctorArgs),
@@ -115,6 +115,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Advisory(advisory::AdvisoryCommand),
     Risk(risk::RiskArgs),
+    #[command(subcommand)]
+    Scan(scan::ScanCommand),
     #[command(subcommand)]
     Rollout(rollout::RolloutCommand),
     #[command(subcommand)]
@@ -147,6 +149,7 @@ impl Command {
             | Self::Release(_)
             | Self::Advisory(_)
             | Self::Risk(_)
+            | Self::Scan(_)
             | Self::Rollout(_)
             | Self::Alert(_)
             | Self::Shield(_)

@@ -3,6 +3,8 @@
 //! In: files. Out: a patch, or an image that was made from one, whole or not at all. Refuses: images above the limits, a
 //! patch for another base, a result whose digest is not the promised one.
 
+mod in_place;
+
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Cursor, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use warden_delta::{
 };
 use warden_model::{ByteCount, PerMille};
 
+use crate::delta_index::{self, IndexCommand};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::{Page, Table};
 use crate::session::Session;
@@ -42,6 +45,9 @@ pub(crate) enum DeltaCommand {
     /// Measures a patch between two images: its size beside the full and the compressed image, and the time
     #[command(after_help = "Example:\n  fleetwarden delta bench camera-1.0.squashfs camera-1.1.squashfs")]
     Bench(BenchArgs),
+    /// The index of an image, by which any device fetches only what it lacks, whatever it runs
+    #[command(subcommand)]
+    Index(IndexCommand),
 }
 
 /// From what, to what, where to.
@@ -56,6 +62,8 @@ pub(crate) struct MakeArgs {
     output: PathBuf,
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    flash: in_place::FlashArgs,
 }
 
 /// For which devices.
@@ -109,8 +117,11 @@ pub(crate) struct ApplyArgs {
     /// The patch
     patch: PathBuf,
     /// Where the new image goes
-    #[arg(long, short, value_name = "NEW")]
-    output: PathBuf,
+    #[arg(long, short, value_name = "NEW", required_unless_present = "in_place")]
+    output: Option<PathBuf>,
+    /// The patch was made with `--in-place`: what it makes takes the place of OLD, as on a device with one slot
+    #[arg(long, conflicts_with = "output")]
+    in_place: bool,
 }
 
 /// Which patch.
@@ -139,10 +150,11 @@ pub(crate) fn run(command: &DeltaCommand, session: &mut Session) -> Outcome {
         DeltaCommand::Info(args) => info(args, session),
         DeltaCommand::Verify(args) => verify(args, session),
         DeltaCommand::Bench(args) => bench(args, session),
+        DeltaCommand::Index(command) => delta_index::run(command, session),
     }
 }
 
-fn read(path: &Path, max: ByteCount) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &Path, max: ByteCount) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| Failure::file("read", path, &error);
     let mut bytes = Vec::new();
     File::open(path)
@@ -166,16 +178,26 @@ fn made(old: &[u8], new: &[u8], limits: &MakeLimits) -> Result<Made, Failure> {
 }
 
 fn run_make(args: &MakeArgs, session: &mut Session) -> Outcome {
+    if args.flash.in_place {
+        return in_place::make(args, session);
+    }
     let limits = args.target.limits();
     let (old, new) = (read(&args.old, limits.base_bytes_max)?, read(&args.new, limits.result_bytes_max)?);
-    match made(&old, &new, &limits)? {
+    let made = made(&old, &new, &limits)?;
+    if let Made::Patch(patch) = &made {
+        write_whole(&args.output, |file| file.write_all(patch))?;
+    }
+    show_made(&made, &args.output, size(&new), session)
+}
+
+fn show_made(made: &Made, output: &Path, full: ByteCount, session: &mut Session) -> Outcome {
+    match made {
         Made::Patch(patch) => {
-            write_whole(&args.output, |file| file.write_all(&patch))?;
-            let (bytes, full) = (size(&patch), size(&new));
-            let all = json!({ "patch": args.output, "bytes": bytes.0, "full_bytes": full.0 });
+            let bytes = size(patch);
+            let all = json!({ "patch": output, "bytes": bytes.0, "full_bytes": full.0 });
             session.output.show(&all, |_| {
                 Page::new()
-                    .field("patch", args.output.display().to_string())
+                    .field("patch", output.display().to_string())
                     .field("size", format!("{bytes} ({} of the full {full})", PerMille::of(bytes.0, full.0)))
             })?;
             Ok(Exit::Done)
@@ -193,15 +215,16 @@ fn run_make(args: &MakeArgs, session: &mut Session) -> Outcome {
 }
 
 fn run_apply(args: &ApplyArgs, session: &mut Session) -> Outcome {
+    let Some(output) = &args.output else { return in_place::apply(args, session) };
     let mut outcome = None;
-    let written = write_whole(&args.output, |file| {
+    let written = write_whole(output, |file| {
         let applied = apply_files(&args.old, &args.patch, file);
         let failed = applied.is_err();
         outcome = Some(applied);
         if failed { Err(io::Error::other("the patch could not be applied")) } else { Ok(()) }
     });
     match outcome {
-        Some(Err(error)) => Err(not_applied((&args.old, &args.patch, &args.output), &error)),
+        Some(Err(error)) => Err(not_applied((&args.old, &args.patch, output), &error)),
         Some(Ok(applied)) => {
             written?;
             session.output.show(&header_json(&applied.header), |_| header_page(&applied.header))?;
@@ -223,6 +246,9 @@ fn apply_files(old: &Path, patch: &Path, result: &mut dyn Write) -> Result<Appli
 }
 
 fn verify(args: &VerifyArgs, session: &mut Session) -> Outcome {
+    if in_place::is_one(&args.patch)? {
+        return in_place::verify((&args.old, &args.patch), session);
+    }
     let applied = apply_files(&args.old, &args.patch, &mut io::sink());
     let applied = applied.map_err(|error| not_applied((&args.old, &args.patch, &args.patch), &error))?;
     session.output.show(&header_json(&applied.header), |_| {
@@ -252,6 +278,8 @@ fn patch_failure(attempt: &str, error: &ApplyError) -> Failure {
         | ApplyError::Version { .. }
         | ApplyError::Truncated
         | ApplyError::Corrupt { .. }
+        | ApplyError::Window { .. }
+        | ApplyError::Table { .. }
         | ApplyError::Unpack { .. }
         | ApplyError::TrailingBytes
         | ApplyError::ResultMismatch { .. } => {
@@ -261,9 +289,13 @@ fn patch_failure(attempt: &str, error: &ApplyError) -> Failure {
         | ApplyError::Memory { .. }
         | ApplyError::Scratch { .. }
         | ApplyError::Layers { .. } => Failure::invalid(attempt, error).hint("send the full image instead"),
-        ApplyError::ReadPatch { .. } | ApplyError::ReadBase { .. } | ApplyError::WriteResult { .. } => {
-            Failure::failed(attempt, error)
-        }
+        // The last three tell of a record that this command does not keep.
+        ApplyError::ReadPatch { .. }
+        | ApplyError::ReadBase { .. }
+        | ApplyError::WriteResult { .. }
+        | ApplyError::ReadResult { .. }
+        | ApplyError::Diverged
+        | ApplyError::Journal { .. } => Failure::failed(attempt, error),
     }
 }
 
@@ -321,6 +353,9 @@ fn header_page(header: &Header) -> Page {
 }
 
 fn info(args: &InfoArgs, session: &mut Session) -> Outcome {
+    if in_place::is_one(&args.patch)? {
+        return in_place::info(&args.patch, session);
+    }
     let file = File::open(&args.patch).map_err(|error| Failure::file("open", &args.patch, &error))?;
     let header = read_header(&mut BufReader::new(file)).map_err(|error| match &error {
         ApplyError::ReadPatch { source } => Failure::file("read", &args.patch, source),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use warden_analyse::{AnalyseError, Analysis, Limits, Subject, analyse, sbom};
+use warden_analyse::{AnalyseError, Analysis, Limits, NotUnderstood, Subject, analyse_watched, sbom};
 use warden_model::case::Finding;
 use warden_model::firmware::{Component, Firmware, Version};
 use warden_model::{ByteCount, ProductId, Sha256Digest};
@@ -31,7 +31,7 @@ const PLACES_SHOWN: usize = 2;
     after_help = "Example:\n  fleetwarden inspect camera.squashfs --sbom camera.cdx.json --advisories osv"
 )]
 pub(crate) struct InspectArgs {
-    /// The image: squashfs, ext2/3/4, cpio or tar, also inside gzip, xz or zstd
+    /// The image: a file system, an archive, or what a vendor or a boot loader puts around them, as deep as it goes
     image: PathBuf,
     /// Writes the bill of materials (`CycloneDX` 1.6, JSON) there
     #[arg(long, value_name = "FILE")]
@@ -50,8 +50,7 @@ pub(crate) struct InspectArgs {
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, session: &mut Session) -> Outcome {
     let open = || open(&args.image);
-    let analysis = analyse(Box::new(BufReader::new(open()?)), &Limits::default());
-    let analysis = analysis.map_err(|error| refused(&args.image, &error))?;
+    let analysis = look(args, open()?, session)?;
     let mut hash = Sha256::new();
     let bytes = io::copy(&mut open()?, &mut hash);
     let bytes = ByteCount(bytes.map_err(|error| Failure::file("read", &args.image, &error))?);
@@ -75,6 +74,19 @@ pub(crate) fn run(args: &InspectArgs, session: &mut Session) -> Outcome {
     Ok(if found { Exit::Attention } else { Exit::Done })
 }
 
+/// Takes the image apart, and tells how far it is while somebody waits.
+fn look(args: &InspectArgs, image: File, session: &Session) -> Result<Analysis, Failure> {
+    let bar = session.progress("taking apart", image.metadata().map_or(0, |data| data.len()));
+    let mut progress = |progress: &warden_analyse::Progress<'_>| {
+        // What comes out may be more than the image; the bar grows with it.
+        bar.set_length(bar.length().unwrap_or(0).max(progress.looked_at.bytes.0));
+        bar.set_position(progress.looked_at.bytes.0);
+    };
+    let analysis = analyse_watched(Box::new(BufReader::new(image)), &Limits::default(), &mut progress);
+    bar.finish_and_clear();
+    analysis.map_err(|error| refused(&args.image, &error))
+}
+
 /// Opens an image. A folder can be opened, too, and would then look endless.
 fn open(path: &Path) -> Result<File, Failure> {
     let failed = |error: io::Error| Failure::file("open", path, &error);
@@ -89,7 +101,7 @@ fn refused(path: &Path, error: &AnalyseError) -> Failure {
     let failure = Failure::invalid(&format!("look into {}", path.display()), error);
     match error {
         AnalyseError::UnknownFormat { .. } => failure
-            .hint("is it the right file, and whole? give the root file system itself: vendor containers and encrypted images are not opened"),
+            .hint("is it the right file, and whole? encrypted images are not opened; docs/reference/firmware-formats.md lists what is"),
         AnalyseError::Damaged { .. } => {
             failure.hint("compare the file's digest with its maker's; it may have been cut")
         }
@@ -133,17 +145,16 @@ fn places(component: &Component) -> String {
 fn page(firmware: &Firmware, analysis: &Analysis, matched: Option<&Matched>) -> Page {
     let mut layers = Table::new(["layer", "format", "packed", "read"]);
     for layer in &analysis.layers {
-        let path = if layer.path.is_empty() { "(the image)" } else { &layer.path };
         let packed = layer.packed.map_or("-".to_owned(), |bytes| bytes.to_string());
-        layers.push([path, &layer.format, &packed, &layer.unpacked.to_string()]);
+        layers.push([&branch(&layer.path), &layer.format, &packed, &layer.unpacked.to_string()]);
     }
     let mut components = Table::new(["component", "version", "found by", "where"]);
     for component in &analysis.components {
         let method = component.evidence.first().map_or("-", |evidence| evidence.method.word());
         components.push([component.name.as_str(), &component.version, method, &places(component)]);
     }
-    let mut unknown = Table::new(["path", "looks like"]);
-    analysis.not_understood.iter().for_each(|one| unknown.push([&one.path, &one.looks_like]));
+    let mut unknown = Table::new(["path", "at", "length", "bits a byte", "looks like"]);
+    analysis.not_understood.iter().for_each(|one| unknown.push(unknown_row(one)));
     let mut skipped = Table::new(["path", "why"]);
     analysis.skipped.iter().for_each(|one| skipped.push([one.path.clone(), one.why.to_string()]));
     let page = Page::new()
@@ -163,6 +174,28 @@ fn page(firmware: &Firmware, analysis: &Analysis, matched: Option<&Matched>) -> 
         Some(matched) => weakness_page(page, matched),
         None => page.note("give --advisories PATH to match the components with known weaknesses"),
     }
+}
+
+/// The place of a layer in the tree: its own name, below what it lies in.
+fn branch(path: &str) -> String {
+    if path.is_empty() {
+        return "(the image)".to_owned();
+    }
+    let name = path.rsplit("//").next().unwrap_or(path);
+    format!("{}{name}", "  ".repeat(path.matches("//").count() + 1))
+}
+
+fn unknown_row(one: &NotUnderstood) -> [String; 5] {
+    let entropy = one
+        .entropy_millibits
+        .map_or("-".to_owned(), |bits| format!("{}.{:02}", bits / 1000, bits % 1000 / 10));
+    [
+        if one.path.is_empty() { "(the image)".to_owned() } else { one.path.clone() },
+        format!("0x{:x}", one.offset),
+        one.length.map_or("-".to_owned(), |length| length.to_string()),
+        entropy,
+        one.looks_like.clone(),
+    ]
 }
 
 fn weakness_page(page: Page, matched: &Matched) -> Page {
@@ -200,7 +233,10 @@ fn to_json(firmware: &Firmware, analysis: &Analysis, matched: Option<&Matched>) 
     let unknown: Vec<Value> = analysis
         .not_understood
         .iter()
-        .map(|one| json!({ "path": one.path, "looks_like": one.looks_like }))
+        .map(|one| {
+            json!({ "path": one.path, "offset": one.offset, "bytes": one.length.map(|length| length.0),
+                "entropy_millibits": one.entropy_millibits, "looks_like": one.looks_like })
+        })
         .collect();
     let skipped: Vec<Value> =
         analysis.skipped.iter().map(|one| json!({ "path": one.path, "why": one.why.to_string() })).collect();

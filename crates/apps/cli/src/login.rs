@@ -58,7 +58,8 @@ pub(crate) fn status(session: &mut Session) -> Outcome {
             .field("updating", status.updating.to_string())
             .field("exposed", status.exposed.to_string())
             .field("shielded", status.shielded.to_string())
-            .field("advisories", status.advisories.to_string());
+            .field("advisories", status.advisories.to_string())
+            .optional("savings", status.savings.as_ref().map(|savings| savings.summary.as_str()));
         if attention.is_empty() {
             page.field("attention", "nothing needs a person")
         } else {

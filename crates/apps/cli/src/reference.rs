@@ -218,6 +218,7 @@ fn example() -> String {
             None => setting.key,
         };
         match (setting.default, setting.takes) {
+            (Some(default), Takes::Count) => add(&mut text, &format!("{name} = {default}\n")),
             (Some(default), _) => add(&mut text, &format!("{name} = \"{default}\"\n")),
             (None, Takes::Paths) => add(&mut text, &format!("# {name} = [\"…\"]\n")),
             (None, _) => add(&mut text, &format!("# {name} = \"…\"\n")),

@@ -1,8 +1,9 @@
 //! `release`: firmware on its way to devices: uploaded, analysed, proven, signed.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use warden_model::{ByteCount, ReleaseId};
-use warden_wire::rest::{Items, ReleaseBody};
+use warden_wire::rest::{Items, PatchesBody, ReleaseBody};
 
 use crate::cli::Consent;
 use crate::failure::{Exit, Outcome};
@@ -10,8 +11,11 @@ use crate::list::{Paging, note_more};
 use crate::output::{Page, Table};
 use crate::session::Session;
 
+mod patches;
 mod sign;
 mod upload;
+
+pub(crate) use patches::short_span;
 
 /// Largest bill of materials that is read: 100,000 components at 600 bytes each.
 const SBOM_BYTES_MAX: ByteCount = ByteCount::mib(64);
@@ -97,25 +101,13 @@ fn list(paging: &Paging, session: &mut Session) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn short(digest: &str) -> String {
-    digest.chars().take(12).collect()
+/// Describes a release, without its patches.
+fn page(release: &ReleaseBody) -> Page {
+    fields(release).section("lab", lab(release))
 }
 
-/// Describes a release.
-fn page(release: &ReleaseBody) -> Page {
+fn fields(release: &ReleaseBody) -> Page {
     let full = ByteCount(release.image_bytes);
-    let mut patches = Table::new(["from image", "patch", "size", "of the full image"]);
-    for patch in &release.patches {
-        let share = warden_model::PerMille::of(patch.bytes, release.image_bytes);
-        patches.push([
-            short(&patch.base),
-            short(&patch.digest),
-            ByteCount(patch.bytes).to_string(),
-            share.to_string(),
-        ]);
-    }
-    let mut lab = Table::new(["at", "scenario", "outcome"]);
-    release.lab.iter().for_each(|run| lab.push([&run.at, &run.scenario, &run.outcome]));
     Page::new()
         .field("release", &release.id)
         .field("product", &release.product)
@@ -129,13 +121,34 @@ fn page(release: &ReleaseBody) -> Page {
             release.components.map_or("not analysed yet".to_owned(), |count| count.to_string()),
         )
         .field("created", &release.created_at)
-        .section("patches", patches)
-        .section("lab", lab)
+        .optional("savings", release.savings.as_ref().map(|savings| savings.summary.as_str()))
+}
+
+fn lab(release: &ReleaseBody) -> Table {
+    let mut lab = Table::new(["at", "scenario", "outcome"]);
+    for run in &release.lab {
+        lab.push([&run.at, &run.scenario, &run.outcome]);
+    }
+    lab
+}
+
+/// A release, and how far its patches are built.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    release: ReleaseBody,
+    patch_jobs: PatchesBody,
 }
 
 fn show(id: &ReleaseId, session: &mut Session) -> Outcome {
-    let release: ReleaseBody = session.client()?.get(&format!("/releases/{id}"))?;
-    session.output.show(&release, page)?;
+    let client = session.client()?;
+    let release: ReleaseBody = client.get(&format!("/releases/{id}"))?;
+    let patches: PatchesBody = client.get(&format!("/releases/{id}/patches"))?;
+    let shown = Shown { release, patch_jobs: patches };
+    session.output.show(&shown, |shown| {
+        let page = patches::section(fields(&shown.release), &shown.patch_jobs, &shown.release.state);
+        page.section("lab", lab(&shown.release))
+    })?;
     Ok(Exit::Done)
 }
 

@@ -14,7 +14,7 @@ use crate::session::Session;
 use crate::settings::{ConfigFile, Settings, places};
 use crate::{
     advisory, alert, config, delta, device, doctor, event, inspect, login, product, reference, release, risk,
-    rollout, serve, setup, shield,
+    rollout, scan, serve, setup, shield,
 };
 
 /// Runs a command line.
@@ -123,6 +123,7 @@ fn dispatch(command: &Command, session: &mut Session) -> Outcome {
         Command::Release(command) => release::run(command, session),
         Command::Advisory(command) => advisory::run(command, session),
         Command::Risk(args) => risk::run(args, session),
+        Command::Scan(command) => scan::run(command, session),
         Command::Rollout(command) => rollout::run(command, session),
         Command::Alert(command) => alert::run(command, session),
         Command::Shield(command) => shield::run(command, session),

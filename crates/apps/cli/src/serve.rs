@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use warden_console::Console;
 use warden_model::alert::Sensor;
 use warden_server::context::Shared;
-use warden_server::{Config, Listening};
+use warden_server::{Config, Listening, PatchConfig};
 use warden_shield::Loopback;
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -67,6 +67,28 @@ pub(crate) struct ServeArgs {
     /// For how long after an order a silent device counts as unreachable [default: 1d]
     #[arg(long, value_name = "SPAN", value_parser = |text: &str| Takes::Span.checked(text))]
     order_timeout: Option<String>,
+    #[command(flatten)]
+    patches: PatchArgs,
+}
+
+/// How patches are built.
+#[derive(Debug, Args)]
+pub(crate) struct PatchArgs {
+    /// How many patches are built at the same time; 0 builds none [default: 1]
+    #[arg(long = "patch-builds", value_name = "NUMBER", value_parser = |text: &str| Takes::Count.checked(text))]
+    builds: Option<String>,
+    /// How much memory building patches may take, all builds together [default: 2GiB]
+    #[arg(long = "patch-memory", value_name = "SIZE", value_parser = |text: &str| Takes::Size.checked(text))]
+    memory: Option<String>,
+    /// A release goes on when patches are ready for this share of the devices [default: 90%]
+    #[arg(long = "patch-cover", value_name = "SHARE", value_parser = |text: &str| Takes::Share.checked(text))]
+    cover: Option<String>,
+    /// A release goes on after this time, however many patches are ready [default: 30min]
+    #[arg(long = "patch-wait", value_name = "SPAN", value_parser = |text: &str| Takes::Span.checked(text))]
+    wait: Option<String>,
+    /// How long a patch is kept after the last device has left its base [default: 30d]
+    #[arg(long = "patch-keep", value_name = "SPAN", value_parser = |text: &str| Takes::Span.checked(text))]
+    keep: Option<String>,
 }
 
 impl ServeArgs {
@@ -86,6 +108,11 @@ impl ServeArgs {
             ("serve.learn-for", &self.learn_for),
             ("serve.drill-loopback", &drill),
             ("serve.order-timeout", &self.order_timeout),
+            ("serve.patch-builds", &self.patches.builds),
+            ("serve.patch-memory", &self.patches.memory),
+            ("serve.patch-cover", &self.patches.cover),
+            ("serve.patch-wait", &self.patches.wait),
+            ("serve.patch-keep", &self.patches.keep),
         ];
         let many = [("serve.suricata", &self.suricata), ("serve.zeek", &self.zeek)];
         let one = one.into_iter().filter_map(|(key, text)| Some((key, vec![text.clone()?])));
@@ -131,6 +158,13 @@ pub(crate) fn config(settings: &Settings) -> Result<Config, Failure> {
         config.loopback_devices = Loopback::WriteForDrill;
     }
     config.order_timeout = settings.seconds("serve.order-timeout")?;
+    config.patches = PatchConfig {
+        builds: settings.count("serve.patch-builds")?,
+        memory: settings.bytes("serve.patch-memory")?,
+        cover: settings.share("serve.patch-cover")?,
+        wait: settings.seconds("serve.patch-wait")?,
+        keep: settings.seconds("serve.patch-keep")?,
+    };
     Ok(config)
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use warden_model::{ByteCount, Seconds};
+use warden_model::{ByteCount, PerMille, Seconds};
 
 use crate::failure::{Exit, Failure};
 
@@ -148,6 +148,18 @@ impl Settings {
     pub(crate) fn bytes(&self, key: &str) -> Result<ByteCount, Failure> {
         let text = self.text(key).ok_or_else(|| needed(key))?;
         crate::span::bytes(&text).map_err(|why| Failure::new(Exit::Invalid, why))
+    }
+
+    /// Returns a share.
+    pub(crate) fn share(&self, key: &str) -> Result<PerMille, Failure> {
+        let text = self.text(key).ok_or_else(|| needed(key))?;
+        crate::span::share(&text).map_err(|why| Failure::new(Exit::Invalid, why))
+    }
+
+    /// Returns a number.
+    pub(crate) fn count(&self, key: &str) -> Result<u32, Failure> {
+        let text = self.text(key).ok_or_else(|| needed(key))?;
+        crate::span::count(&text).map_err(|why| Failure::new(Exit::Invalid, why))
     }
 
     /// Returns an address.

@@ -1,9 +1,9 @@
-//! Numbers with units, as people write them: `90 s`, `5min`, `12h`, `7d`, `512MiB`.
+//! Numbers with units, as people write them: `90 s`, `5min`, `12h`, `7d`, `512MiB`, `90%`.
 //!
-//! In: text. Out: [`Seconds`] and [`ByteCount`]. Refuses: numbers without a unit, units that are not listed, fractions,
+//! In: text. Out: [`Seconds`], [`ByteCount`], [`PerMille`] and numbers. Refuses: numbers without a unit, units that are not listed, fractions,
 //! and what does not fit.
 
-use warden_model::{ByteCount, Seconds};
+use warden_model::{ByteCount, PerMille, Seconds};
 
 /// Longest text that is read: no number of 64 bits with its unit comes near.
 const TEXT_BYTES_MAX: usize = 64;
@@ -22,6 +22,28 @@ pub(crate) fn seconds(text: &str) -> Result<Seconds, String> {
 pub(crate) fn bytes(text: &str) -> Result<ByteCount, String> {
     let wrong = || format!("{:?} is no size such as 512KiB, 64MiB or 4GiB", cut(text));
     parts(text, &SIZES).map(ByteCount).ok_or_else(wrong)
+}
+
+/// Reads a share: `90%`, `92.5%`.
+pub(crate) fn share(text: &str) -> Result<PerMille, String> {
+    let wrong = || format!("{:?} is no share such as 90% or 92.5%, from 0% to 100%", cut(text));
+    let number = text.trim().strip_suffix('%').map(str::trim_end).ok_or_else(wrong)?;
+    let (whole, tenth) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(tenth) || whole.len() > 3 || tenth.len() > 1 {
+        return Err(wrong());
+    }
+    let thousandths = whole.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(10);
+    PerMille::new(thousandths.saturating_add(tenth.parse().unwrap_or(0))).map_err(|_| wrong())
+}
+
+/// The most that is counted at one setting: builds at the same time, where no machine has more cores.
+const COUNT_MAX: u32 = 1_024;
+
+/// Reads a number.
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    let number = text.trim().parse::<u32>().ok().filter(|number| *number <= COUNT_MAX);
+    number.ok_or_else(|| format!("{:?} is no number from 0 to {COUNT_MAX}", cut(text)))
 }
 
 fn cut(text: &str) -> String {
@@ -49,8 +71,27 @@ fn parts(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, seconds};
-    use warden_model::{ByteCount, Seconds};
+    use super::{bytes, count, seconds, share};
+    use warden_model::{ByteCount, PerMille, Seconds};
+
+    #[test]
+    fn shares_and_numbers_are_read_as_people_write_them() {
+        let check = |text: &str, expected: Option<u64>| {
+            let expected = expected.map(|share| PerMille::new(share).unwrap());
+            assert_eq!(share(text).ok(), expected, "{text:?}");
+        };
+        check("90%", Some(900));
+        check(" 92.5 %", Some(925));
+        check("0%", Some(0));
+        check("100.0%", Some(1000));
+        for wrong in ["", "%", "90", "0.9", "100.1%", "-1%", "9.%", "1e2%", "99.99%"] {
+            check(wrong, None);
+        }
+        assert_eq!((count("0"), count("4"), count("1024")), (Ok(0), Ok(4), Ok(1024)));
+        for wrong in ["", "-1", "1025", "two", "1.5"] {
+            assert!(count(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn spans_are_read_as_people_write_them() {

@@ -1,7 +1,7 @@
 //! The web console: pages made on the server, with two assets of their own.
 //!
 //! In: the store, and requests of people with a session. Out: pages that say what needs whom, why, and what to do next;
-//! one stream of events for the rollout that is on screen. Refuses: everybody without a session (a one-time link from
+//! one stream of events for the rollout or release that is on screen. Refuses: everybody without a session (a one-time link from
 //! `fleetwarden login` starts one), foreign scripts and styles, being framed. Without scripts everything can be read, and
 //! every action names the command that does the same.
 
@@ -95,9 +95,11 @@ pub fn router(console: Console) -> Router {
         .route("/risk/{advisory}", get(page::advisory::show))
         .route("/releases", get(page::releases::show))
         .route("/releases/{id}", get(page::release::show))
+        .route("/releases/{id}/live", get(live::of_release))
         .route("/rollouts", get(page::rollouts::show))
         .route("/rollouts/{id}", get(page::rollout::show))
-        .route("/rollouts/{id}/live", get(live::stream))
+        .route("/rollouts/{id}/live", get(live::of_rollout))
+        .route("/scans", get(page::scans::show))
         .route("/shields", get(page::shields::show))
         .route("/alerts", get(page::alerts::show))
         .route("/logout", post(session::log_out))

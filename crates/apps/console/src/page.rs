@@ -10,6 +10,7 @@ pub(crate) mod releases;
 pub(crate) mod risk;
 pub(crate) mod rollout;
 pub(crate) mod rollouts;
+pub(crate) mod scans;
 pub(crate) mod shields;
 
 use serde::Deserialize;

@@ -3,6 +3,7 @@
 mod fleet;
 mod pages;
 mod preview;
+mod scans;
 mod seed;
 mod sessions;
 mod streams;

@@ -6,6 +6,7 @@
 mod bar;
 mod moment;
 mod part;
+mod saved;
 mod shell;
 mod tone;
 mod word;
@@ -16,9 +17,10 @@ pub(crate) use part::{
     advisory_link, by, command_line, count, device_link, empty, event_log, events_table, href, notice, pager,
     release_link, rollout_link, search_box, short_digest,
 };
+pub(crate) use saved::{saved, short_span};
 pub(crate) use shell::{Section, bare, shell};
 pub(crate) use tone::{Tone, badge, icon};
 pub(crate) use word::{
-    case_protection, criticality, member_state, priority, priority_of, release_state, rollout_state,
-    shield_state,
+    case_protection, criticality, member_state, patch_state, priority, priority_of, release_state,
+    rollout_state, shield_state,
 };

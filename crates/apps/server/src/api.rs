@@ -12,11 +12,14 @@ mod extract;
 mod guard;
 mod images;
 mod metadata;
+mod metrics;
+mod patches;
 mod products;
 mod record;
 mod releases;
 mod risk;
 mod rollouts;
+mod scans;
 mod secrets;
 mod status;
 
@@ -91,6 +94,7 @@ fn on(path: &'static str, handler: MethodRouter<Shared>) -> Route {
 fn routes() -> Vec<Route> {
     vec![
         on("/api/v1/status", get(status::get)),
+        on("/api/v1/metrics", get(metrics::get)),
         on("/api/v1/products", get(products::list)),
         on("/api/v1/products/{id}", get(products::get)),
         on("/api/v1/products/{id}", put(products::put)),
@@ -107,6 +111,7 @@ fn routes() -> Vec<Route> {
         on("/api/v1/releases", get(releases::list)),
         on("/api/v1/releases", post(releases::post)),
         on("/api/v1/releases/{id}", get(releases::get)),
+        on("/api/v1/releases/{id}/patches", get(patches::list)),
         on("/api/v1/releases/{id}/sbom", get(releases::sbom)),
         on("/api/v1/releases/{id}/events", get(releases::events)),
         on("/api/v1/releases/{id}/withdraw", post(releases::withdraw)),
@@ -117,6 +122,13 @@ fn routes() -> Vec<Route> {
         on("/api/v1/advisories", post(risk::import)).limited(advisories_bytes_max()),
         on("/api/v1/advisories/{id}", get(risk::advisory)),
         on("/api/v1/cases", get(risk::cases)),
+        // A report is never held in memory either.
+        on("/api/v1/scans", post(scans::import)),
+        on("/api/v1/scans", get(scans::list)),
+        on("/api/v1/scans/{id}", get(scans::get)),
+        on("/api/v1/scans/{id}/hosts", get(scans::hosts)),
+        on("/api/v1/scan-hosts/unmatched", get(scans::unmatched)),
+        on("/api/v1/devices/{id}/sightings", get(scans::sightings)),
         on("/api/v1/rollouts", get(rollouts::list)),
         on("/api/v1/rollouts", post(rollouts::plan::create)),
         on("/api/v1/rollouts/plan", post(rollouts::plan::plan)),

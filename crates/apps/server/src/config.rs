@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use warden_model::alert::Sensor;
-use warden_model::{ByteCount, Seconds};
+use warden_model::{ByteCount, PerMille, Seconds};
 use warden_shield::Loopback;
 
 /// The settings of `fleetwarden serve`.
@@ -38,6 +38,39 @@ pub struct Config {
     pub loopback_devices: Loopback,
     /// For how long after an order a silent device counts as unreachable.
     pub order_timeout: Seconds,
+    /// How patches are built.
+    pub patches: PatchConfig,
+}
+
+/// How patches are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PatchConfig {
+    /// How many are built at the same time; with 0 none is, and all devices load full images.
+    pub builds: u32,
+    /// How much memory building may take, all builds together.
+    pub memory: ByteCount,
+    /// A release goes on as soon as its patches are ready for this share of the devices; the others follow.
+    pub cover: PerMille,
+    /// A release goes on after this time, however many of its patches are ready.
+    pub wait: Seconds,
+    /// How long a patch is kept after the last device has left its base.
+    pub keep: Seconds,
+}
+
+impl Default for PatchConfig {
+    fn default() -> Self {
+        Self {
+            // Whoever serves ten thousand devices has few cores to spare: patches take what is left.
+            builds: 1,
+            // Enough for images of 220 MiB.
+            memory: ByteCount::mib(2048),
+            // Nine devices of ten are on few versions; the tail has many, and must not hold up a fix.
+            cover: PerMille::NINE_TENTHS,
+            wait: Seconds(1_800),
+            // A device that was in a drawer for a month may still find its patch.
+            keep: Seconds::days(30),
+        }
+    }
 }
 
 impl Config {
@@ -61,6 +94,7 @@ impl Config {
             learn_for: Seconds::days(7),
             loopback_devices: Loopback::Refuse,
             order_timeout: Seconds::days(1),
+            patches: PatchConfig::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use warden_store::{Artifacts, Heartbeats, Store};
 use warden_trust::TrustDomain;
 
 use crate::config::Config;
+use crate::patches::Patches;
 use crate::repository::Repository;
 
 /// What all parts of the server share.
@@ -32,6 +33,8 @@ pub struct Context {
     pub wake: Notify,
     /// Wakes the preparation of releases.
     pub wake_preparation: Notify,
+    /// What the building of patches shares.
+    pub patches: Patches,
 }
 
 impl Context {

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod device;
+pub mod patches;
 pub mod problem;
 pub mod repository;
 pub mod setup;
@@ -16,11 +17,12 @@ pub mod turn;
 
 mod listen;
 mod lock;
+mod scan;
 mod serve;
 #[cfg(test)]
 mod testing;
 
-pub use config::Config;
+pub use config::{Config, PatchConfig};
 pub use context::Context;
 pub use listen::Peer;
 pub use serve::{Listening, serve};

@@ -18,9 +18,10 @@ use warden_trust::TrustDomain;
 use crate::clock::now;
 use crate::config::Config;
 use crate::context::{Context, Shared};
+use crate::patches::Patches;
 use crate::repository::Repository;
 use crate::setup::Layout;
-use crate::{api, device, listen, lock, problem, turn};
+use crate::{api, device, listen, lock, patches, problem, turn};
 
 /// How long the server's own TLS certificate is valid: it is made anew, from the device CA, at each start and at half of
 /// this time, so that a server which runs for years never shows an expired one.
@@ -69,9 +70,10 @@ pub async fn serve(
     tokio::join!(
         listen::run(device_listener, devices, device::router(&context), stop.clone()),
         listen::run(console_listener, people, pages, stop.clone()),
-        // Boxed: with these two in place the future of a server would take 16 KiB wherever it is moved.
+        // Boxed: with these in place the future of a server would take 16 KiB wherever it is moved.
         Box::pin(turn_the_loop(&context, stop.clone())),
         Box::pin(prepare_releases(&context, stop.clone())),
+        Box::pin(patches::work(&context, stop.clone())),
         refresh_metadata(&context, stop.clone()),
         renew_certificates(
             &context,
@@ -113,6 +115,7 @@ async fn open(config: Config, started: Timestamp) -> Result<Context> {
         deciding: Mutex::new(()),
         wake: Notify::new(),
         wake_preparation: Notify::new(),
+        patches: Patches::default(),
     })
 }
 
@@ -142,7 +145,7 @@ fn tls(context: &Context, now: Timestamp, listener: &Listener) -> Result<Arc<rus
 }
 
 /// How long until the loop turns again when nothing wakes it.
-fn pause(context: &Shared) -> Duration {
+pub(crate) fn pause(context: &Shared) -> Duration {
     Duration::from_secs(context.config.turn_every.0.max(1))
 }
 

@@ -20,6 +20,7 @@ use crate::clock::now;
 use crate::config::Config;
 use crate::context::{Context, Shared};
 use crate::device::hash_of;
+use crate::patches::Patches;
 use crate::repository::Repository;
 
 /// Opens a server's state over a folder, as often as wanted; what is not there yet is made.
@@ -41,6 +42,7 @@ pub(crate) fn context_over(dir: &Path, store: Store, change: impl FnOnce(&mut Co
         deciding: Mutex::new(()),
         wake: Notify::new(),
         wake_preparation: Notify::new(),
+        patches: Patches::default(),
         store,
         config,
     })
@@ -151,6 +153,9 @@ pub(crate) fn report(
         detail: String::new(),
         downloaded: ByteCount(5),
         full: ByteCount(0),
+        way: None,
+        loading_millis: 0,
+        applying_millis: 0,
     }
 }
 

@@ -10,6 +10,7 @@ mod analyse;
 mod assess;
 mod delta;
 mod feedback;
+mod index;
 mod lab;
 mod rollout;
 mod shield;
@@ -32,9 +33,12 @@ use crate::clock::now;
 use crate::context::Shared;
 
 #[cfg(test)]
+pub(crate) use index::run as make_indexes;
+#[cfg(test)]
 pub(crate) use rollout::run as run_rollouts;
 
 pub(crate) use feedback::{Channel, Taken, take_feedback};
+pub(crate) use index::{image_of_part, index_of};
 pub(crate) use shield::{RULES, RULESET};
 pub use watch::Memory;
 pub(crate) use window::window_of;
@@ -43,6 +47,7 @@ pub(crate) use window::window_of;
 pub async fn prepare(context: &Shared) {
     stage(Stage::Analyse, analyse::run(context, now())).await;
     stage(Stage::Delta, delta::run(context, now())).await;
+    stage(Stage::Delta, index::run(context, now())).await;
     stage(Stage::Lab, lab::run(context, now())).await;
 }
 

@@ -2,7 +2,7 @@
 
 use crate::purl::Purl;
 use crate::words::words;
-use crate::{AdvisoryId, Timestamp};
+use crate::{AdvisoryId, PerMille, Timestamp};
 
 words! {
     /// How far exploitation has come: "Exploitation" of CISA SSVC.
@@ -23,6 +23,16 @@ words! {
         No = "no",
         /// A worm could do it.
         Yes = "yes",
+    }
+}
+
+words! {
+    /// How much of the component an attacker gets: "Technical Impact" of CISA SSVC.
+    pub enum TechnicalImpact: "technical impact" {
+        /// Some of it.
+        Partial = "partial",
+        /// All of it.
+        Total = "total",
     }
 }
 
@@ -63,12 +73,18 @@ pub struct Advisory {
     pub modified: Timestamp,
     /// When it was taken back; a withdrawn advisory affects nothing.
     pub withdrawn: Option<Timestamp>,
-    /// Its CVSS vector, version 3 or 4, where it has one.
+    /// Its CVSS vector, of the newest version that it has one of.
     pub cvss: Option<String>,
     /// How far exploitation has come.
     pub exploitation: Exploitation,
     /// Whether it can be automated, where the publisher says so; else it follows from the vector.
     pub automatable: Option<Automatable>,
+    /// How much an attacker gets, where the publisher says so; else it follows from the vector.
+    pub technical_impact: Option<TechnicalImpact>,
+    /// Whether it is in CISA's catalogue of known exploited vulnerabilities (KEV).
+    pub in_kev: bool,
+    /// How likely it is to be exploited within 30 days, as the Exploit Prediction Scoring System (EPSS) has it.
+    pub epss: Option<PerMille>,
     /// What it affects.
     pub affected: Vec<Affected>,
     /// When we learned of it: the clock of time to protected starts here.

@@ -107,6 +107,8 @@ ids! {
     ShieldId: "shield",
     /// Names a network segment.
     SegmentId: "segment",
+    /// Names an imported scan report: the first digits of its digest.
+    ScanId: "scan",
 }
 
 /// Names one order to one device; DDI wants an integer here.

@@ -19,6 +19,8 @@ pub mod purl;
 pub mod release;
 pub mod report;
 pub mod rollout;
+pub mod savings;
+pub mod scan;
 pub mod shield;
 pub mod stage;
 pub mod unit;
@@ -26,7 +28,7 @@ pub mod unit;
 pub use digest::Sha256Digest;
 pub use id::{
     ActionId, AdvisoryId, AlertId, CaseId, DeviceId, HardwareId, IdError, ProductId, ReleaseId, RolloutId,
-    SegmentId, ShieldId,
+    ScanId, SegmentId, ShieldId,
 };
 pub use stage::Stage;
 pub use unit::{ByteCount, Generation, PerMille, Seconds, Timestamp};

@@ -46,6 +46,20 @@ words! {
     }
 }
 
+words! {
+    /// How the bytes of an update came to the device.
+    pub enum Way: "way" {
+        /// The full image was loaded.
+        Full = "full",
+        /// A patch was loaded and made the image from the one before.
+        Patch = "patch",
+        /// An index told which parts were missing, and only those were loaded.
+        Index = "index",
+        /// Nothing was loaded: the image lay in the other slot.
+        Kept = "kept",
+    }
+}
+
 /// A state report; signed by the device's key when it travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateReport {
@@ -75,4 +89,10 @@ pub struct StateReport {
     pub downloaded: ByteCount,
     /// What the full image would have cost.
     pub full: ByteCount,
+    /// How the bytes came; absent before the slot is filled, and from agents that do not tell.
+    pub way: Option<Way>,
+    /// How long loading took, in milliseconds, without the waits between tries; 0 from agents that do not tell.
+    pub loading_millis: u64,
+    /// How long it took to write the slot from what was loaded, in milliseconds; 0 where loading writes it.
+    pub applying_millis: u64,
 }

@@ -145,6 +145,8 @@ impl PerMille {
     pub const ZERO: Self = Self(0);
     /// The whole.
     pub const ALL: Self = Self(1000);
+    /// Nine tenths.
+    pub const NINE_TENTHS: Self = Self(900);
 
     /// Checks and makes a share: 0 to 1,000.
     pub fn new(per_mille: u64) -> Result<Self, PerMilleError> {

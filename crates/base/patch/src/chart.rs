@@ -27,6 +27,11 @@ pub struct Lesson {
     known: u32,
 }
 
+impl Lesson {
+    /// Nothing was learned yet.
+    pub const NONE: Self = Self { address: 0, correction: 0, known: 0 };
+}
+
 /// How many places the copies are searched backwards for one that holds an offset: copies overlap in the old file
 /// where code was doubled, seldom more than twice.
 const OVERLAP_MAX: usize = 8;

@@ -12,6 +12,7 @@ pub mod atlas;
 pub mod chart;
 pub mod coder;
 pub mod coin;
+pub mod flash;
 pub mod head;
 pub mod mixing;
 pub mod model;

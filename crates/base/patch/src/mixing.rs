@@ -72,6 +72,11 @@ pub struct Seen {
     new: u32,
 }
 
+impl Seen {
+    /// Nothing was met yet.
+    pub const NONE: Self = Self { old: 0, new: 0 };
+}
+
 /// The last corrections of words, by what they look like.
 #[derive(Debug, Clone)]
 struct Shifts {

@@ -7,6 +7,8 @@
 //! Encoder and decoder are the same code, so they cannot disagree: an encoder's [`Io`] knows the bytes that are wanted,
 //! a decoder's learns them.
 
+use core::ops::Range;
+
 use crate::atlas::Space;
 use crate::chart::{Chart, ChartMemory, Copy, Lesson};
 use crate::coder::{Coder, Kind, Word, unzigzag, zigzag};
@@ -131,28 +133,48 @@ where
     I::Error: From<C::Error>,
 {
     let PartMemory { copies, order, lessons } = memory;
-    let count = control::<C, I>(coder, part, copies, count)?;
+    let count = control::<C, I::Error>(coder, part, copies, count)?;
     let copies = copies.get(..count).unwrap_or_default();
-    let chart = Chart::new(part.spaces, part.old_len, copies, ChartMemory { order, lessons });
+    stretch(coder, io, part, copies, ChartMemory { order, lessons }, (0..part.new_len, windows))
+}
+
+/// Codes the bytes of a stretch of the new file, by copies that may reach beyond it.
+pub(crate) fn stretch<C: Coder, I: Io>(
+    coder: &mut C,
+    io: &mut I,
+    part: &Part,
+    copies: &[Copy],
+    memory: ChartMemory<'_>,
+    (new, windows): (Range<u32>, &mut Windows),
+) -> Result<(), I::Error>
+where
+    I::Error: From<C::Error>,
+{
+    let chart = Chart::new(part.spaces, part.old_len, copies, memory);
     let mut body = Body { coder, io, part, chart, windows, last: Mode::Same, memory: Memory::default() };
-    let mut at = 0;
+    let mut at = new.start;
     for copy in copies {
-        body.literals(copy.new.saturating_sub(at))?;
-        body.copy(copy)?;
-        at = copy.new.saturating_add(copy.len);
+        let start = copy.new.clamp(new.start, new.end);
+        let end = copy.new.saturating_add(copy.len).clamp(new.start, new.end);
+        if start < end {
+            body.literals(start.saturating_sub(at))?;
+            let old = copy.old.saturating_add(start - copy.new);
+            body.copy(&Copy { new: start, old, len: end - start })?;
+            at = end;
+        }
     }
-    body.literals(part.new_len.saturating_sub(at))
+    body.literals(new.end.saturating_sub(at))
 }
 
 /// Codes the copies of a part; returns how many there are.
-fn control<C: Coder, I: Io>(
+pub(crate) fn control<C: Coder, E>(
     coder: &mut C,
     part: &Part,
     copies: &mut [Copy],
     wanted: usize,
-) -> Result<usize, I::Error>
+) -> Result<usize, E>
 where
-    I::Error: From<C::Error>,
+    E: From<C::Error> + From<Broken>,
 {
     if part.old_len == 0 {
         return Ok(0);

@@ -8,7 +8,7 @@
 mod target;
 
 pub(crate) use target::entry_of;
-pub use target::{NAME_BYTES_MAX, TargetAbout, TargetEntry, TargetKind};
+pub use target::{FilePin, NAME_BYTES_MAX, TargetAbout, TargetEntry, TargetKind};
 
 use std::collections::BTreeSet;
 

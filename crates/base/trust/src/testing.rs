@@ -60,6 +60,7 @@ pub(crate) fn image(name: &str, counter: u64) -> TargetEntry {
             version: Version::new(format!("1.{counter}")).unwrap(),
             release_counter: counter,
             kind: TargetKind::Image,
+            index: None,
         },
     }
 }

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use warden_model::device::{Running, Slot};
 use warden_model::firmware::Version;
-use warden_model::report::{Cause, ReportPhase, StateReport};
+use warden_model::report::{Cause, ReportPhase, StateReport, Way};
 use warden_model::{ActionId, ByteCount, DeviceId, Generation, Sha256Digest, Timestamp};
 
 /// The DSSE payload type of a state report.
 pub const PAYLOAD_TYPE: &str = "application/vnd.fleetwarden.state-report+json";
-/// The version that is written; all versions up to it are read.
+/// The version that is written; all versions up to it are read. Fields may be added without a new one: readers pass over
+/// fields that they do not know, and do without those that are absent.
 pub const VERSION: u32 = 1;
 /// Longest report that is read, in bytes: ten times what the largest real one takes.
 pub const REPORT_BYTES_MAX: usize = 16 * 1024;
@@ -69,6 +70,12 @@ struct ReportWire {
     downloaded_bytes: u64,
     #[serde(default)]
     full_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    way: Option<String>,
+    #[serde(default)]
+    loading_millis: u64,
+    #[serde(default)]
+    applying_millis: u64,
 }
 
 fn running_to_wire(running: &Running) -> RunningWire {
@@ -92,6 +99,9 @@ pub fn write(report: &StateReport) -> Vec<u8> {
         detail: report.detail.chars().take(DETAIL_CHARS_MAX).collect(),
         downloaded_bytes: report.downloaded.0,
         full_bytes: report.full.0,
+        way: report.way.map(|way| way.word().to_owned()),
+        loading_millis: report.loading_millis,
+        applying_millis: report.applying_millis,
     };
     // A struct of texts and numbers always has a JSON form.
     serde_json::to_vec(&wire).unwrap_or_default()
@@ -131,11 +141,17 @@ pub fn read(bytes: &[u8]) -> Result<StateReport, ReportError> {
         detail: wire.detail.chars().take(DETAIL_CHARS_MAX).collect(),
         downloaded: ByteCount(wire.downloaded_bytes),
         full: ByteCount(wire.full_bytes),
+        // A way that a newer agent knows is no reason to refuse what else it says.
+        way: wire.way.and_then(|word| word.parse::<Way>().ok()),
+        loading_millis: wire.loading_millis,
+        applying_millis: wire.applying_millis,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use warden_model::report::{StateReport, Way};
+
     use super::{REPORT_BYTES_MAX, ReportError, read, write};
 
     const VERSION_1: &str = r#"{"version":1,"device":"cam-01","counter":7,"at":"2026-11-22T08:00:00Z",
@@ -147,6 +163,38 @@ mod tests {
     fn version_1_stays_readable_and_survives_the_way_there_and_back() {
         let report = read(VERSION_1.as_bytes()).unwrap();
         assert_eq!(read(&write(&report)).unwrap(), report);
+    }
+
+    #[test]
+    fn what_an_update_cost_is_read_where_it_is_told() {
+        let old = read(VERSION_1.as_bytes()).unwrap();
+        assert_eq!(
+            (old.way, old.loading_millis, old.applying_millis),
+            (None, 0, 0),
+            "an agent that does not tell"
+        );
+        let told = |way: &str| {
+            let fields = format!(r#""way":"{way}","loading_millis":70,"applying_millis":8,"full_bytes""#);
+            read(VERSION_1.replace(r#""full_bytes""#, &fields).as_bytes()).unwrap()
+        };
+        let new = told("patch");
+        assert_eq!((new.way, new.loading_millis, new.applying_millis), (Some(Way::Patch), 70, 8));
+        assert_eq!(read(&write(&new)).unwrap(), new);
+        assert_eq!(told("carrier-pigeon").way, None, "a way of the future is no reason to refuse the rest");
+    }
+
+    /// What servers knew before the cost of an update was told; they read no more than this.
+    #[derive(serde::Deserialize)]
+    struct Before {
+        version: u32,
+        downloaded_bytes: u64,
+    }
+
+    #[test]
+    fn servers_of_before_read_reports_of_now() {
+        let report = StateReport { way: Some(Way::Index), ..read(VERSION_1.as_bytes()).unwrap() };
+        let before: Before = serde_json::from_slice(&write(&report)).unwrap();
+        assert_eq!((before.version, before.downloaded_bytes), (1, 5));
     }
 
     #[test]

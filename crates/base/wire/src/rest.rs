@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 mod from_model;
+mod patches;
 mod rollout;
+mod scan;
 
+pub use patches::{PatchJobBody, PatchesBody, SavingsBody};
 pub use rollout::{
     DeviceReason, MemberBody, PhaseBody, PlannedDevice, RolloutBody, RolloutPlan, RolloutRequest,
 };
+pub use scan::{ScanBody, ScanHostBody, ScanReceipt, SightingBody};
 
 /// A page of a list, in the list's order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -219,6 +223,9 @@ pub struct ReleaseBody {
     /// What the lab has seen.
     #[serde(default)]
     pub lab: Vec<LabRunBody>,
+    /// What its patches saved; absent while no device has loaded anything for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub savings: Option<SavingsBody>,
 }
 
 /// A target of the signed metadata: an image or a patch.
@@ -244,6 +251,18 @@ pub struct TargetBody {
     /// For a patch: the digest of the image that it makes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
+    /// For an image: the head of its index, by which any device fetches only what it lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexHeadBody>,
+}
+
+/// The head of an image's index: a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IndexHeadBody {
+    /// Its size in bytes.
+    pub length: u64,
+    /// Its SHA-256 digest.
+    pub sha256: String,
 }
 
 /// What a person with the offline key has to sign: all targets that the server wants to publish.
@@ -445,4 +464,7 @@ pub struct StatusBody {
     pub advisories: u64,
     /// Problems that need a person, one sentence each.
     pub attention: Vec<String>,
+    /// What patches saved, over all updates; absent while no device has loaded anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub savings: Option<SavingsBody>,
 }

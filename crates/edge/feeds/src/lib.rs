@@ -10,14 +10,15 @@
 //! ```json
 //! "database_specific": {
 //!   "kev": true,
+//!   "epss": 0.42,
 //!   "cisa_exploitation": "active",
 //!   "ssvc": { "exploitation": "active", "automatable": "yes", "technical_impact": "total" }
 //! }
 //! ```
-//! `kev` says that the weakness is in CISA's catalogue of known exploited vulnerabilities, which makes it `active`.
+//! `kev` says that the weakness is in CISA's catalogue of known exploited vulnerabilities, which makes it `active`; `epss`
+//! is the probability, 0 to 1, of exploitation within 30 days as the Exploit Prediction Scoring System has it.
 //! Exploitation is `none`, `poc` (also `public poc`, `public-poc`) or `active`, and the worst of the three fields counts.
-//! Automatable is `yes` or `no`. Technical impact is `partial` or `total`; it is checked, and not kept, because the
-//! deployer table does not ask for it.
+//! Automatable is `yes` or `no`, technical impact `partial` or `total`.
 
 mod ecosystem;
 mod error;
@@ -25,6 +26,9 @@ mod import;
 mod limits;
 mod node;
 mod osv;
+
+pub mod gmp;
+pub mod scan;
 
 pub use error::FeedError;
 pub use import::{Import, read_osv_path};

@@ -4,7 +4,7 @@
 //! types, with the JSON pointer (RFC 6901) of the place. `null` counts as absent, as the OSV schema allows.
 
 use serde_json::Value;
-use warden_model::Timestamp;
+use warden_model::{PerMille, Timestamp};
 
 use crate::FeedError;
 
@@ -91,6 +91,21 @@ impl<'a> Node<'a> {
     /// Returns true or false.
     pub(crate) fn truth(&self) -> Result<bool, FeedError> {
         self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
+    }
+
+    /// Returns a number from 0 to 1, in thousandths, rounded down.
+    pub(crate) fn probability(&self) -> Result<PerMille, FeedError> {
+        let number = self.value.as_f64().ok_or_else(|| self.wrong_type("a number"))?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "cut to 0..=1000 just before"
+        )]
+        let thousandths = (number * 1000.0).clamp(0.0, 1000.0) as u64;
+        match PerMille::new(thousandths) {
+            Ok(share) if (0.0..=1.0).contains(&number) => Ok(share),
+            _ => Err(FeedError::Value { at: self.place(), expected: "0 to 1", found: number.to_string() }),
+        }
     }
 
     /// Returns the moment that the text names.

@@ -7,9 +7,9 @@ mod ranges;
 
 use serde_json::{Deserializer, Value};
 use warden_assess::cvss::Metrics;
-use warden_model::advisory::{Advisory, Affected, Automatable, Exploitation};
+use warden_model::advisory::{Advisory, Affected, Automatable, Exploitation, TechnicalImpact};
 use warden_model::purl::Purl;
-use warden_model::{AdvisoryId, Timestamp};
+use warden_model::{AdvisoryId, PerMille, Timestamp};
 
 use crate::node::Node;
 use crate::{FeedError, Limits, ecosystem};
@@ -95,7 +95,7 @@ fn read_advisory(
         cvss.read(&entry)?;
         affected.extend(read_affected(&entry, limits, git_ranges)?);
     }
-    let (exploitation, automatable) = read_exploitation(record)?;
+    let enrichment = read_enrichment(record)?;
     Ok(Advisory {
         id,
         aliases: record
@@ -108,8 +108,11 @@ fn read_advisory(
         modified,
         withdrawn: moment("withdrawn")?,
         cvss: cvss.vector.map(|(_, vector)| vector),
-        exploitation,
-        automatable,
+        exploitation: enrichment.exploitation.unwrap_or(Exploitation::None),
+        automatable: enrichment.automatable,
+        technical_impact: enrichment.technical_impact,
+        in_kev: enrichment.in_kev,
+        epss: enrichment.epss,
         affected,
         known_at,
     })
@@ -144,9 +147,10 @@ impl Severity {
         const SEVERITIES_MAX: usize = 8;
         for severity in node.list("severity", "severities", SEVERITIES_MAX)? {
             let version = match severity.need("type")?.text()? {
+                "CVSS_V2" => 2,
                 "CVSS_V3" => 3,
                 "CVSS_V4" => 4,
-                // Version 2 and the words of distributions say nothing that a decision could use.
+                // The words of distributions say nothing that a decision could use.
                 _ => continue,
             };
             let score = severity.need("score")?;
@@ -204,32 +208,51 @@ fn read_package(package: &Node<'_>, limits: &Limits) -> Result<Purl, FeedError> 
     Ok(Purl { version: None, ..purl })
 }
 
-/// Exploitation and automatable from `database_specific`; see the crate's documentation for its shape.
-fn read_exploitation(record: &Node<'_>) -> Result<(Exploitation, Option<Automatable>), FeedError> {
-    let mut exploitation = Exploitation::None;
-    let mut automatable = None;
-    let Some(own) = record.field("database_specific")? else { return Ok((exploitation, automatable)) };
+/// What CISA says of a weakness, as far as the advisory carries it.
+#[derive(Default)]
+struct Enrichment {
+    exploitation: Option<Exploitation>,
+    automatable: Option<Automatable>,
+    technical_impact: Option<TechnicalImpact>,
+    in_kev: bool,
+    epss: Option<PerMille>,
+}
+
+impl Enrichment {
+    /// The worst that is said of exploitation counts.
+    fn exploited(&mut self, exploitation: Exploitation) {
+        self.exploitation = self.exploitation.max(Some(exploitation));
+    }
+}
+
+/// Reads the fields of `database_specific`; see the crate's documentation for their shape.
+fn read_enrichment(record: &Node<'_>) -> Result<Enrichment, FeedError> {
+    let mut found = Enrichment::default();
+    let Some(own) = record.field("database_specific")? else { return Ok(found) };
     if own.field("kev")?.map(|node| node.truth()).transpose()? == Some(true) {
-        exploitation = Exploitation::Active;
+        found.in_kev = true;
+        found.exploited(Exploitation::Active);
+    }
+    if let Some(node) = own.field("epss")? {
+        found.epss = Some(node.probability()?);
     }
     if let Some(node) = own.field("cisa_exploitation")? {
-        exploitation = exploitation.max(exploitation_word(&node)?);
+        found.exploited(exploitation_word(&node)?);
     }
     if let Some(ssvc) = own.field("ssvc")? {
         if let Some(node) = ssvc.field("exploitation")? {
-            exploitation = exploitation.max(exploitation_word(&node)?);
+            found.exploited(exploitation_word(&node)?);
         }
         if let Some(node) = ssvc.field("automatable")? {
             let word = node.text()?.to_ascii_lowercase();
-            automatable = Some(word.parse().map_err(|_| node.unknown("yes or no"))?);
+            found.automatable = Some(word.parse().map_err(|_| node.unknown("yes or no"))?);
         }
-        if let Some(node) = ssvc.field("technical_impact")?
-            && !matches!(node.text()?.to_ascii_lowercase().as_str(), "partial" | "total")
-        {
-            return Err(node.unknown("partial or total"));
+        if let Some(node) = ssvc.field("technical_impact")? {
+            let word = node.text()?.to_ascii_lowercase();
+            found.technical_impact = Some(word.parse().map_err(|_| node.unknown("partial or total"))?);
         }
     }
-    Ok((exploitation, automatable))
+    Ok(found)
 }
 
 fn exploitation_word(node: &Node<'_>) -> Result<Exploitation, FeedError> {

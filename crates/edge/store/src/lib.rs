@@ -12,6 +12,7 @@ mod form;
 mod heartbeats;
 mod people;
 mod row;
+mod savings;
 mod schema;
 mod sql;
 mod store;
@@ -23,10 +24,12 @@ pub use counts::Counts;
 pub use error::StoreError;
 pub use heartbeats::{HeartbeatPolicy, Heartbeats};
 pub use people::{ApiToken, EnrolmentGrant, EnrolmentRefused, LinkUse, SessionState};
+pub use savings::SavingsOf;
 pub use store::Store;
-pub use table::directives::{DirectiveState, Feedback, StoredDirective};
+pub use table::directives::{DirectiveState, Feedback, StoredDirective, UpdateCost};
 pub use table::events::EventScope;
 pub use table::releases::{LabOutcome, LabRun};
+pub use table::scans::{AddressHeld, ScanHost, StoredScan};
 pub use write::Write;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use sqlx::Row as _;
 use sqlx::sqlite::{Sqlite, SqliteRow};
-use warden_model::Timestamp;
+use warden_model::{PerMille, Timestamp};
 
 use crate::error::StoreError;
 use crate::form::{self, Form};
@@ -80,6 +80,11 @@ impl Row {
             T::try_from(number).map_err(|_| self.corrupt(column, format!("{number} is out of range")))
         };
         number.map(fit).transpose()
+    }
+
+    pub(crate) fn per_mille_opt(&self, column: &'static str) -> Result<Option<PerMille>, StoreError> {
+        let share: Option<u64> = self.unsigned_opt(column)?;
+        share.map(|share| PerMille::new(share).map_err(|error| self.corrupt(column, error))).transpose()
     }
 
     /// Reads a JSON column with a version.

@@ -9,7 +9,12 @@ use sqlx::{Row as _, SqlSafeStr as _, SqlitePool};
 use crate::error::StoreError;
 
 /// All steps of the schema, in order. A step that was shipped never changes: a new one follows.
-const STEPS: &[(i64, &str, &str)] = &[(1, "start", include_str!("../migrations/0001_start.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "start", include_str!("../migrations/0001_start.sql")),
+    (2, "patches", include_str!("../migrations/0002_patches.sql")),
+    (3, "scans", include_str!("../migrations/0003_scans.sql")),
+    (4, "exploitation", include_str!("../migrations/0004_exploitation.sql")),
+];
 
 /// Returns the newest version of the schema that this program knows.
 pub(crate) fn known() -> i64 {

@@ -5,8 +5,10 @@ mod crash;
 mod filters;
 mod heartbeats;
 mod pages;
+mod patches;
 mod people;
 mod round_trip;
+mod scans;
 mod whole;
 
 use warden_model::Timestamp;

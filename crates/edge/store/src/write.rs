@@ -12,16 +12,19 @@ use warden_model::device::Device;
 use warden_model::event::Event;
 use warden_model::firmware::Firmware;
 use warden_model::product::Product;
-use warden_model::release::{Patch, Release};
+use warden_model::release::{Patch, PatchJob, Release};
 use warden_model::rollout::{Member, Rollout};
+use warden_model::scan::Sighting;
 use warden_model::shield::Shield;
-use warden_model::{ActionId, ByteCount, DeviceId, RolloutId, Sha256Digest};
+use warden_model::{ActionId, DeviceId, RolloutId, Sha256Digest};
 
 use crate::error::StoreError;
-use crate::table::directives::{Feedback, StoredDirective};
+use crate::table::directives::{Feedback, StoredDirective, UpdateCost};
 use crate::table::releases::LabRun;
+use crate::table::scans::{ScanHost, StoredScan};
 use crate::table::{
-    advisories, cases, devices, directives, events, firmware, products, releases, rollouts, settings, shields,
+    advisories, cases, devices, directives, events, firmware, patches, products, releases, rollouts, scans,
+    settings, shields,
 };
 
 /// A value to write; a value with the same key is replaced.
@@ -42,6 +45,22 @@ pub enum Write {
     Firmware(Firmware),
     /// A patch.
     Patch(Patch),
+    /// Where the building of a patch stands.
+    PatchJob(PatchJob),
+    /// Removes where the building of a patch stands: nobody wants it.
+    RemovePatchJob {
+        /// The image that it would apply to.
+        base: Sha256Digest,
+        /// The image that it would make.
+        result: Sha256Digest,
+    },
+    /// Removes a patch, and where its building stands; its file is the caller's business.
+    RemovePatch {
+        /// The image that it applies to.
+        base: Sha256Digest,
+        /// The image that it makes.
+        result: Sha256Digest,
+    },
     /// An advisory.
     Advisory(Advisory),
     /// A finding.
@@ -81,19 +100,23 @@ pub enum Write {
         /// The device's messages.
         messages: Vec<String>,
     },
-    /// What carrying out an order cost to download.
+    /// What carrying out an order cost.
     ReportCost {
         /// The order.
         action: ActionId,
-        /// What was downloaded.
-        downloaded: ByteCount,
-        /// What the full image would have cost.
-        full: ByteCount,
+        /// What it cost.
+        cost: UpdateCost,
     },
     /// An alert.
     Alert(Alert),
     /// A shield.
     Shield(Shield),
+    /// A scan report.
+    Scan(StoredScan),
+    /// A host of a scan report.
+    ScanHost(ScanHost),
+    /// What a scanner saw on a device.
+    Sighting(Sighting),
     /// An event; the same event at the same moment is kept once.
     Event(Event),
     /// A setting or other small state of the server: a baseline, how far a log was read, the text of a rule set.
@@ -112,7 +135,10 @@ pub(crate) async fn apply(on: &mut SqliteConnection, write: &Write) -> Result<Op
         Write::Device(device) => devices::write(on, device).await?,
         Write::Attributes { device, values } => devices::write_attributes(on, device, values).await?,
         Write::Firmware(firmware) => firmware::write(on, firmware).await?,
-        Write::Patch(patch) => firmware::write_patch(on, patch).await?,
+        Write::Patch(patch) => patches::write(on, patch).await?,
+        Write::PatchJob(job) => patches::write_job(on, job).await?,
+        Write::RemovePatchJob { base, result } => patches::remove_job(on, base, result).await?,
+        Write::RemovePatch { base, result } => patches::remove(on, base, result).await?,
         Write::Advisory(advisory) => advisories::write(on, advisory).await?,
         Write::Finding(finding) => advisories::write_finding(on, finding).await?,
         Write::RemoveFindings { image } => advisories::remove_findings(on, *image).await?,
@@ -131,11 +157,12 @@ pub(crate) async fn apply(on: &mut SqliteConnection, write: &Write) -> Result<Op
             };
             directives::write_feedback(on, *action, &feedback).await?;
         }
-        Write::ReportCost { action, downloaded, full } => {
-            directives::write_cost(on, *action, *downloaded, *full).await?;
-        }
+        Write::ReportCost { action, cost } => directives::write_cost(on, *action, cost).await?,
         Write::Alert(alert) => shields::write_alert(on, alert).await?,
         Write::Shield(shield) => shields::write(on, shield).await?,
+        Write::Scan(scan) => scans::write(on, scan).await?,
+        Write::ScanHost(host) => scans::write_host(on, host).await?,
+        Write::Sighting(sighting) => scans::write_sighting(on, sighting).await?,
         Write::Event(event) => return events::write(on, event).await,
         Write::Setting { key, value } => settings::write(on, key, value).await?,
     }

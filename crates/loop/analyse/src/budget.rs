@@ -83,6 +83,14 @@ impl Budget {
         Ok(())
     }
 
+    /// Refuses a walk of one container that takes too many steps.
+    pub(crate) fn check_steps(&self, steps: u64) -> Result<(), LimitReached> {
+        if steps > self.limits.steps_max {
+            return Err(self.refuse(LimitReached::Steps(self.limits.steps_max)));
+        }
+        Ok(())
+    }
+
     /// Charges memory in which a nested image is held.
     pub(crate) fn hold(&self, bytes: u64) -> Result<(), LimitReached> {
         self.held.set(self.held.get().saturating_add(bytes));

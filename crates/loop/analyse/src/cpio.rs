@@ -1,14 +1,33 @@
-//! The cpio archives newc, crc and odc (`cpio(5)`), as a stream.
+//! The cpio archives newc, crc, odc and bin (`cpio(5)`), as a stream.
 //!
 //! In: a stream of bytes. Out: its entries through the door. Refuses headers that are no numbers, names longer than a
 //! path may be, and archives that end without their trailer.
 
 use std::io::{self, Read};
 
-use crate::door::{Door, Found, FoundKind, TARGET_BYTES_MAX};
-use crate::error::Halt;
+use crate::bytes::{Endian, Fields};
+use crate::door::{self, Door, Found, FoundKind, TARGET_BYTES_MAX};
+use crate::error::{Halt, bad, early};
+use crate::format::{Carve, Claim, Format, Unpack};
 use crate::path::{PATH_BYTES_MAX, shown};
-use crate::report::Why;
+use crate::report::{Owner, Why};
+
+pub(crate) static FORMAT: Format = Format {
+    name: "cpio",
+    extension: "cpio",
+    magics: &[(0, b"070701"), (0, b"070702"), (0, b"070707"), (0, b"\xc7\x71"), (0, b"\x71\xc7")],
+    carve: Carve::Anywhere,
+    claim: |bytes| {
+        let mut reader = bytes.reader();
+        let header = read_header(&mut reader).ok()?.ok()?;
+        // The first entry of any archive has a type and a printable name.
+        let name = read_name(&mut reader, &header).ok()?;
+        let is_sane = header.mode & TYPE_MASK != 0 || name == TRAILER;
+        let is_text = !name.is_empty() && name.iter().all(|byte| *byte >= b' ');
+        (is_sane && is_text).then(|| Claim::open_ended("cpio"))
+    },
+    unpack: Unpack::Archive(walk),
+};
 
 const TRAILER: &[u8] = b"TRAILER!!!";
 
@@ -18,6 +37,7 @@ const TYPE_MASK: u32 = 0o170_000;
 struct Header {
     format: &'static str,
     mode: u32,
+    owner: Owner,
     size: u64,
     name_bytes: usize,
     /// Names and contents are padded to a multiple of this.
@@ -28,29 +48,37 @@ struct Header {
 }
 
 /// Walks an archive.
-pub(crate) fn walk(reader: &mut dyn Read, door: &mut Door<'_, '_>) -> Result<(), Halt> {
+fn walk(reader: &mut dyn Read, door: &mut Door<'_, '_>) -> Result<(), Halt> {
     let mut format = "cpio";
     loop {
-        let header = match read_header(reader) {
-            Ok(Ok(header)) => header,
-            Ok(Err(what)) => return Err(Halt::damaged(format, what)),
-            Err(error) => return Err(Halt::from_read(format, door.budget, &error)),
-        };
-        format = header.format;
-        let step =
-            |error: io::Error, door: &Door<'_, '_>| Halt::from_read(header.format, door.budget, &error);
-        let name = read_name(reader, &header).map_err(|error| step(error, door))?;
-        if name == TRAILER {
-            return Ok(());
+        let end = next(reader, door, &mut format);
+        match end.map_err(|halt| halt.settle(format, door.budget))? {
+            Next::Entry => {}
+            Next::Trailer => return Ok(()),
         }
-        let mut content = Content { inner: reader, left: header.size, sum: 0 };
-        offer(door, &header, name, &mut content)?;
-        io::copy(&mut content, &mut io::sink()).map_err(|error| step(error, door))?;
-        if content.left > 0 {
-            return Err(Halt::damaged(format, "it ends early"));
-        }
-        skip_padding(reader, header.size, header.align).map_err(|error| step(error, door))?;
     }
+}
+
+enum Next {
+    Entry,
+    Trailer,
+}
+
+fn next(reader: &mut dyn Read, door: &mut Door<'_, '_>, format: &mut &'static str) -> Result<Next, Halt> {
+    let header = read_header(reader)?.map_err(bad)?;
+    *format = header.format;
+    let name = read_name(reader, &header)?;
+    if name == TRAILER {
+        return Ok(Next::Trailer);
+    }
+    let mut content = Content { inner: reader, left: header.size, sum: 0 };
+    offer(door, &header, name, &mut content)?;
+    io::copy(&mut content, &mut io::sink())?;
+    if content.left > 0 {
+        return Err(early());
+    }
+    skip_padding(reader, header.size, header.align)?;
+    Ok(Next::Entry)
 }
 
 fn offer(
@@ -67,19 +95,17 @@ fn offer(
         }
         0o120_000 => {
             let mut target = Vec::new();
-            content
-                .read_to_end(&mut target)
-                .map_err(|error| Halt::from_read(header.format, door.budget, &error))?;
+            content.read_to_end(&mut target)?;
             FoundKind::Symlink { target }
         }
         _ => FoundKind::Special,
     };
     let is_file = matches!(kind, FoundKind::File { .. });
     let path = shown(&name);
-    door.offer(Found { path: name, mode: header.mode, kind }, content)?;
+    let found = Found { path: name, mode: header.mode, owner: Some(header.owner), kind };
+    door.offer(found, door::Content::Stream(content))?;
     let Some(sum) = header.sum.filter(|_| is_file) else { return Ok(()) };
-    io::copy(content, &mut io::sink())
-        .map_err(|error| Halt::from_read(header.format, door.budget, &error))?;
+    io::copy(content, &mut io::sink())?;
     if content.left == 0 && content.sum != sum {
         let what = format!("the content sums up to {:08x}, not to {sum:08x}", content.sum);
         return door.sink.skip(path, Why::Damaged { format: header.format.to_owned(), what });
@@ -112,7 +138,13 @@ impl Read for Content<'_> {
 
 fn read_header(reader: &mut dyn Read) -> io::Result<Result<Header, String>> {
     let mut magic = [0; 6];
-    reader.read_exact(&mut magic)?;
+    let (two, four) = magic.split_at_mut(2);
+    reader.read_exact(two)?;
+    match two {
+        [0xc7, 0x71] => return read_binary(reader, Endian::Little),
+        [0x71, 0xc7] => return read_binary(reader, Endian::Big),
+        _ => reader.read_exact(four)?,
+    }
     Ok(match &magic {
         b"070701" => read_new(reader, "cpio (newc)")?,
         b"070702" => read_new(reader, "cpio (crc)")?,
@@ -130,12 +162,18 @@ fn read_new(reader: &mut dyn Read, format: &'static str) -> io::Result<Result<He
         number(digits, 16)
     };
     // inode, mode, uid, gid, links, mtime, size, four device numbers, name size, check.
-    let (Some(mode), Some(size), Some(name_bytes), Some(sum)) = (field(1), field(6), field(11), field(12))
-    else {
+    let (Some(mode), Some(user), Some(group), Some(size)) = (field(1), field(2), field(3), field(6)) else {
+        return Ok(Err("a header field is no hexadecimal number".to_owned()));
+    };
+    let (Some(name_bytes), Some(sum)) = (field(11), field(12)) else {
         return Ok(Err("a header field is no hexadecimal number".to_owned()));
     };
     let sum = (format == "cpio (crc)").then_some(u32::try_from(sum).unwrap_or(0));
-    Ok(header(format, mode, size, name_bytes, 4).map(|header| Header { before_name: 110, sum, ..header }))
+    Ok(header(format, mode, (user, group), size, name_bytes, 4).map(|header| Header {
+        before_name: 110,
+        sum,
+        ..header
+    }))
 }
 
 /// The "portable ASCII format": octal numbers of six and eleven digits.
@@ -147,16 +185,37 @@ fn read_old(reader: &mut dyn Read) -> io::Result<Result<Header, String>> {
     let (Some(mode), Some(name_bytes), Some(size)) = (field(12, 6), field(53, 6), field(59, 11)) else {
         return Ok(Err("a header field is no octal number".to_owned()));
     };
-    Ok(header("cpio (odc)", mode, size, name_bytes, 1))
+    let owner = (field(18, 6).unwrap_or(0), field(24, 6).unwrap_or(0));
+    Ok(header("cpio (odc)", mode, owner, size, name_bytes, 1))
 }
 
-fn header(format: &'static str, mode: u64, size: u64, name_bytes: u64, align: u64) -> Result<Header, String> {
+/// The oldest format: words of sixteen bits, of long numbers the upper word first.
+fn read_binary(reader: &mut dyn Read, endian: Endian) -> io::Result<Result<Header, String>> {
+    let mut bytes = [0; 24];
+    reader.read_exact(&mut bytes)?;
+    let fields = Fields { bytes: &bytes, endian };
+    let word = |at: usize| u64::from(fields.u16(at));
+    // dev, inode, mode, uid, gid, links, rdev, mtime (two), name size, size (two).
+    let (mode, owner, size) = (word(4), (word(6), word(8)), word(20) << 16 | word(22));
+    Ok(header("cpio (bin)", mode, owner, size, word(18), 2))
+}
+
+fn header(
+    format: &'static str,
+    mode: u64,
+    (user, group): (u64, u64),
+    size: u64,
+    name_bytes: u64,
+    align: u64,
+) -> Result<Header, String> {
     let name_bytes = usize::try_from(name_bytes).unwrap_or(usize::MAX);
     if !(1..=PATH_BYTES_MAX + 1).contains(&name_bytes) {
         return Err(format!("a name has {name_bytes} bytes"));
     }
     let mode = u32::try_from(mode).unwrap_or(0);
-    Ok(Header { format, mode, size, name_bytes, align, before_name: 0, sum: None })
+    let id = |id: u64| u32::try_from(id).unwrap_or(u32::MAX);
+    let owner = Owner { user: id(user), group: id(group) };
+    Ok(Header { format, mode, owner, size, name_bytes, align, before_name: 0, sum: None })
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u64> {

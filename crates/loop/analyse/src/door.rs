@@ -9,9 +9,11 @@ use std::io::Read;
 use warden_model::ByteCount;
 
 use crate::budget::{Budget, Cap, Capped};
+use crate::bytes::Bytes;
 use crate::error::Halt;
+use crate::limits::LimitReached;
 use crate::path::{CleanPath, PathError, shown};
-use crate::report::Why;
+use crate::report::{Owner, Unknown, Why};
 
 /// Longest link target that is read, in bytes: `PATH_MAX` of Linux.
 pub(crate) const TARGET_BYTES_MAX: u64 = 4096;
@@ -20,9 +22,29 @@ pub(crate) const TARGET_BYTES_MAX: u64 = 4096;
 pub(crate) struct Found {
     pub(crate) path: Vec<u8>,
     pub(crate) mode: u32,
+    pub(crate) owner: Option<Owner>,
     pub(crate) kind: FoundKind,
 }
 
+impl Found {
+    /// A part of a container that knows neither modes nor owners.
+    pub(crate) fn part(name: impl Into<Vec<u8>>, size: u64) -> Self {
+        Self { path: name.into(), mode: 0, owner: None, kind: FoundKind::File { size } }
+    }
+}
+
+/// The content of an entry.
+pub(crate) enum Content<'c> {
+    /// It comes from front to back.
+    Stream(&'c mut dyn Read),
+    /// It lies in the container as it is.
+    Window(Bytes<'c>),
+    /// The same, but nothing is to be taken apart in it.
+    Raw(Bytes<'c>),
+    Nothing,
+}
+
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum FoundKind {
     File { size: u64 },
     Directory,
@@ -35,6 +57,7 @@ pub(crate) enum FoundKind {
 pub(crate) struct Passed {
     pub(crate) path: CleanPath,
     pub(crate) mode: u32,
+    pub(crate) owner: Option<Owner>,
     pub(crate) kind: PassedKind,
 }
 
@@ -53,17 +76,25 @@ pub(crate) trait Sink {
     /// The innermost layer ends, whole or not; a stream knows its sizes only now.
     fn leave(&mut self, packed: Option<ByteCount>, unpacked: Option<ByteCount>);
     /// An entry; its content may be left unread.
-    fn entry(&mut self, entry: Passed, content: &mut dyn Read) -> Result<(), Halt>;
+    fn entry(&mut self, entry: Passed, content: Content<'_>) -> Result<(), Halt>;
     /// An entry that did not pass.
     fn skip(&mut self, path: String, why: Why) -> Result<(), Halt>;
-    /// Content that is no container, found in a compressed stream.
+    /// Content that is no container.
     fn loose(&mut self, content: &mut dyn Read) -> Result<(), Halt>;
+    /// Content of a format that is known, but not taken apart.
+    fn foreign(&mut self, looks_like: String, content: &mut dyn Read) -> Result<(), Halt>;
+    /// A part of the innermost container that nothing is known of.
+    fn unknown(&mut self, part: Unknown) -> Result<(), Halt>;
 }
 
 /// The door of one container.
 pub(crate) struct Door<'s, 'b> {
     pub(crate) budget: &'b Budget,
     pub(crate) sink: &'s mut dyn Sink,
+    /// The format of the container, for messages.
+    label: String,
+    /// How many steps its walk has taken.
+    steps: u64,
     /// What came through, and whether something may lie below it.
     seen: BTreeMap<String, Below>,
 }
@@ -75,12 +106,57 @@ enum Below {
 }
 
 impl<'s, 'b> Door<'s, 'b> {
-    pub(crate) fn new(budget: &'b Budget, sink: &'s mut dyn Sink) -> Self {
-        Self { budget, sink, seen: BTreeMap::new() }
+    pub(crate) fn new(label: &str, budget: &'b Budget, sink: &'s mut dyn Sink) -> Self {
+        Self { budget, sink, label: label.to_owned(), steps: 0, seen: BTreeMap::new() }
+    }
+
+    /// Charges a step of the walk: a node, an entry, a block of a map.
+    pub(crate) fn step(&mut self) -> Result<(), LimitReached> {
+        self.steps(1)
+    }
+
+    /// Charges steps of the walk.
+    pub(crate) fn steps(&mut self, count: u64) -> Result<(), LimitReached> {
+        self.steps = self.steps.saturating_add(count);
+        self.budget.check_steps(self.steps)
+    }
+
+    /// Lists an entry whose walk failed, and goes on; what concerns the whole image goes up.
+    pub(crate) fn tolerate(&mut self, path: &[u8], end: Result<(), Halt>) -> Result<(), Halt> {
+        let Err(halt) = end else { return Ok(()) };
+        match halt.settle(&self.label, self.budget) {
+            Halt::Damaged { format, what } => {
+                self.budget.charge_entry()?;
+                self.sink.skip(shown(path), Why::Damaged { format, what })
+            }
+            halt => Err(halt),
+        }
+    }
+
+    /// Lists an entry that is left out.
+    pub(crate) fn skip(&mut self, path: &[u8], why: Why) -> Result<(), Halt> {
+        self.budget.charge_entry()?;
+        self.sink.skip(shown(path), why)
+    }
+
+    /// Hands on a directory, link or special entry.
+    pub(crate) fn offer_bare(&mut self, found: Found) -> Result<(), Halt> {
+        self.offer(found, Content::Nothing)
+    }
+
+    /// Hands on a part of which is known that no format claims it: its texts are looked at, nothing else.
+    pub(crate) fn offer_raw(&mut self, name: &str, content: Bytes<'_>) -> Result<(), Halt> {
+        let found = Found::part(name, content.length());
+        self.offer(found, Content::Raw(content))
+    }
+
+    /// Hands on a part of the container that lies there as it is.
+    pub(crate) fn offer_part(&mut self, name: &str, content: Bytes<'_>) -> Result<(), Halt> {
+        self.offer(Found::part(name, content.length()), Content::Window(content))
     }
 
     /// Hands an entry on, or says why not. Whatever is left of `content` afterwards is the caller's.
-    pub(crate) fn offer(&mut self, found: Found, content: &mut dyn Read) -> Result<(), Halt> {
+    pub(crate) fn offer(&mut self, found: Found, content: Content<'_>) -> Result<(), Halt> {
         self.budget.charge_entry()?;
         let path = match CleanPath::from_bytes(&found.path) {
             Ok(path) => path,
@@ -109,8 +185,14 @@ impl<'s, 'b> Door<'s, 'b> {
                 Err(error) => return self.sink.skip(path.to_string(), Why::Path(error)),
             },
         };
-        let mut capped = Capped::new(content, self.budget, Cap::File);
-        self.sink.entry(Passed { path, mode: found.mode & 0o7777, kind }, &mut capped)
+        let passed = Passed { path, mode: found.mode & 0o7777, owner: found.owner, kind };
+        match content {
+            Content::Stream(content) => {
+                let mut capped = Capped::new(content, self.budget, Cap::File);
+                self.sink.entry(passed, Content::Stream(&mut capped))
+            }
+            content => self.sink.entry(passed, content),
+        }
     }
 
     /// Looks at what came before: a link or file above an entry would redirect it when somebody unpacks.

@@ -11,7 +11,7 @@ use crate::limits::LimitReached;
 use crate::report::{Analysis, Why};
 
 /// The formats that are understood, as people read them.
-pub(crate) const UNDERSTOOD: &str = "squashfs 4.0 (gzip, xz, zstd, lz4), ext2/3/4, cpio (newc, crc, odc), tar, and gzip, xz or zstd around them";
+pub(crate) const UNDERSTOOD: &str = "file systems (squashfs 1.0 to 4.0, ext2/3/4, UBIFS, JFFS2, cramfs and others), archives (tar, cpio, zip, 7z, ar and others), vendor and boot images (uImage, FIT, TRX, Android and others), and compressed streams around them; the reference lists them all";
 
 /// An image that was not analysed, or not to its end.
 #[derive(Debug, Error)]
@@ -70,11 +70,40 @@ pub enum AnalyseError {
 /// Why a walk ends early, inside this crate.
 #[derive(Debug)]
 pub(crate) enum Halt {
-    Unknown { looks_like: String },
-    Damaged { format: String, what: String },
+    Unknown {
+        looks_like: String,
+    },
+    Damaged {
+        format: String,
+        what: String,
+    },
     Limit(LimitReached),
-    Refused { path: String, why: Why },
-    Visitor { path: String, source: io::Error },
+    Refused {
+        path: String,
+        why: Why,
+    },
+    Visitor {
+        path: String,
+        source: io::Error,
+    },
+    /// A read failed; [`Halt::settle`] tells why.
+    Read(io::Error),
+}
+
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// Damage in the format at hand.
+pub(crate) fn bad(what: impl Into<String>) -> Halt {
+    Halt::Damaged { format: String::new(), what: what.into() }
+}
+
+/// The format at hand ends early.
+pub(crate) fn early() -> Halt {
+    bad("it ends early")
 }
 
 impl From<LimitReached> for Halt {
@@ -109,10 +138,34 @@ impl Halt {
         }
     }
 
+    /// Wraps it for a reader; what is wrapped is told apart again by [`Halt::from_read`].
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Read(error) | Self::Visitor { source: error, .. } => error,
+            Self::Limit(limit) => io::Error::other(limit),
+            Self::Damaged { what, .. } => io::Error::new(io::ErrorKind::InvalidData, what),
+            Self::Unknown { .. } | Self::Refused { .. } => io::ErrorKind::InvalidData.into(),
+        }
+    }
+
+    /// Says of which format damage is, and what a failed read means.
+    pub(crate) fn settle(self, label: &str, budget: &Budget) -> Self {
+        match self {
+            Self::Read(error) => Self::from_read(label, budget, &error),
+            Self::Damaged { format, what } if format.is_empty() => Self::damaged(label, one_line(&what)),
+            halt => halt,
+        }
+    }
+
     pub(crate) fn into_error(self, partial: Analysis) -> AnalyseError {
         let partial = Box::new(partial);
         match self {
             Self::Unknown { looks_like } => AnalyseError::UnknownFormat { looks_like },
+            Self::Read(error) => AnalyseError::Damaged {
+                format: "the image".to_owned(),
+                what: one_line(&error.to_string()),
+                partial,
+            },
             Self::Damaged { format, what } => AnalyseError::Damaged { format, what, partial },
             Self::Limit(source) => AnalyseError::Limit { source, partial },
             Self::Refused { path, why } => AnalyseError::Refused { path, why },

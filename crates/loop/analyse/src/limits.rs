@@ -20,6 +20,10 @@ pub struct Limits {
     pub files_max: u64,
     /// Deepest nesting of layers. 8: vendors wrap up to five deep (tar in gzip in cpio in zstd in squashfs).
     pub depth_max: u32,
+    /// Most steps that the walk of one container may take: nodes, directory entries, blocks of a map. 20 million: a
+    /// 1 GiB JFFS2 in nodes of 64 bytes has 16 million, and a walk takes less than ten seconds. It stands in for time,
+    /// which would make an answer depend on the machine.
+    pub steps_max: u64,
     /// Most bytes out for a byte in, after the first 32 MiB. 1,000: deflate cannot exceed 1,032, and only empty space
     /// comes near.
     pub ratio_max: u64,
@@ -33,6 +37,7 @@ impl Default for Limits {
             file_bytes_max: ByteCount::mib(512),
             files_max: 200_000,
             depth_max: 8,
+            steps_max: 20_000_000,
             ratio_max: 1000,
         }
     }
@@ -71,6 +76,12 @@ pub enum LimitReached {
     /// See [`Limits::file_bytes_max`].
     #[error("it is larger than the {0} that are allowed for one file (file_bytes_max)")]
     FileBytes(ByteCount),
+    /// See [`Limits::steps_max`].
+    #[error("its walk takes more than the {0} steps that are allowed (steps_max)")]
+    Steps(u64),
+    /// Marks of formats in one search of unknown bytes.
+    #[error("it holds more than the {0} marks of formats that are looked at closely (marks)")]
+    Marks(u64),
     /// See [`Limits::depth_max`].
     #[error("it is nested deeper than {0} layers (depth_max)")]
     Depth(u32),
@@ -80,7 +91,11 @@ impl LimitReached {
     /// Says whether only the entry at hand is too much, so that the analysis can go on behind it.
     pub(crate) fn is_about_one_entry(self) -> bool {
         match self {
-            Self::StreamRatio { .. } | Self::FileBytes(_) | Self::Depth(_) => true,
+            Self::StreamRatio { .. }
+            | Self::FileBytes(_)
+            | Self::Depth(_)
+            | Self::Steps(_)
+            | Self::Marks(_) => true,
             Self::ImageBytes(_) | Self::UnpackedBytes(_) | Self::Files(_) | Self::ImageRatio { .. } => false,
         }
     }

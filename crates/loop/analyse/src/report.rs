@@ -6,8 +6,8 @@
 use std::fmt;
 
 use thiserror::Error;
-use warden_model::ByteCount;
 use warden_model::firmware::Component;
+use warden_model::{ByteCount, Sha256Digest};
 
 use crate::limits::LimitReached;
 use crate::path::PathError;
@@ -24,7 +24,7 @@ pub struct Analysis {
     pub files: Vec<FileEntry>,
     /// The components, each once, sorted.
     pub components: Vec<Component>,
-    /// Images and archives inside whose format is known but not read, sorted by path.
+    /// What is known but not taken apart, and what is not known at all, sorted by path and place.
     pub not_understood: Vec<NotUnderstood>,
     /// What was left out and why, sorted by path.
     pub skipped: Vec<Skipped>,
@@ -69,8 +69,21 @@ pub struct FileEntry {
     pub size: ByteCount,
     /// The permission bits (the lowest twelve of the mode).
     pub mode: u32,
+    /// Who owns it, where the format says so.
+    pub owner: Option<Owner>,
+    /// The SHA-256 of a file that was read to its end.
+    pub digest: Option<Sha256Digest>,
     /// The build id of an ELF file, in hexadecimal digits.
     pub build_id: Option<String>,
+}
+
+/// The owner of a file: numbers, since names belong to the image's own `etc/passwd`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The user id.
+    pub user: u32,
+    /// The group id.
+    pub group: u32,
 }
 
 /// The kind of an entry.
@@ -94,13 +107,29 @@ pub enum FileKind {
     Special,
 }
 
-/// An image or archive that is recognised but not read.
+/// Something that is recognised but not taken apart, or not recognised at all.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NotUnderstood {
-    /// Where it lies.
+    /// Where it lies: empty for the image itself.
     pub path: String,
+    /// Where in it, in bytes.
+    pub offset: u64,
+    /// How long it is, where that is known.
+    pub length: Option<ByteCount>,
+    /// Its entropy in thousandths of a bit a byte, where it was measured: below 6,000 code and data, above 7,900
+    /// compressed or encrypted.
+    pub entropy_millibits: Option<u32>,
     /// What it looks like, for instance `UBI image`.
     pub looks_like: String,
+}
+
+/// A part of a container that nothing is known of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    pub(crate) entropy_millibits: u32,
+    pub(crate) looks_like: String,
 }
 
 /// An entry that was left out, or whose content was.

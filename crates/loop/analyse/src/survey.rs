@@ -8,15 +8,28 @@ use std::io::{self, Read};
 use warden_model::ByteCount;
 
 use crate::ReadSeek;
-use crate::budget::{Budget, read_head};
-use crate::door::{Passed, PassedKind, Sink};
+use crate::budget::{Cap, Capped};
+use crate::digest::Digesting;
+use crate::door::{Content, Passed, PassedKind, Sink};
 use crate::error::{AnalyseError, Halt};
-use crate::identify::{Guess, HEAD_BYTES, describe, identify};
+use crate::format::Formats;
+use crate::identify::describe;
 use crate::limits::Limits;
 use crate::parts::{self, Collection, DATABASE_BYTES_MAX, Database, Distribution, Scanner};
-use crate::report::{Analysis, FileEntry, FileKind, INSIDE, Layer, NotUnderstood, Skipped, Why};
+use crate::report::{
+    Analysis, FileEntry, FileKind, INSIDE, Layer, LookedAt, NotUnderstood, Skipped, Unknown, Why,
+};
 use crate::visit::open;
-use crate::walk::{Source, walk};
+use crate::walk::{Source, Walk};
+
+/// How far an analysis has come, for somebody who waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'p> {
+    /// The path of the file that is looked at.
+    pub path: &'p str,
+    /// How much was looked at so far.
+    pub looked_at: LookedAt,
+}
 
 /// A root file system that is being walked.
 struct Root {
@@ -28,8 +41,15 @@ struct Root {
     packages_before: usize,
 }
 
+/// Bytes that say what something unknown looks like.
+const DESCRIBED_BYTES: u64 = 64;
+
+/// What content of no format is called where it is all that an image holds.
+const CONTENT: &str = "content";
+
 struct Survey<'b> {
-    budget: &'b Budget,
+    walk: Walk<'b>,
+    progress: &'b mut dyn FnMut(&Progress<'_>),
     scanner: Scanner,
     analysis: Analysis,
     collection: Collection,
@@ -39,19 +59,32 @@ struct Survey<'b> {
 }
 
 /// Analyses an image.
-pub(crate) fn survey(image: Box<dyn ReadSeek + '_>, limits: &Limits) -> Result<Analysis, AnalyseError> {
+pub(crate) fn survey(
+    image: Box<dyn ReadSeek + '_>,
+    limits: &Limits,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Result<Analysis, AnalyseError> {
     let (image, budget) = open(image, limits)?;
+    let walk = Walk { budget: &budget, formats: Formats::All };
+    let head = image.head(0, DESCRIBED_BYTES);
     let mut survey = Survey {
-        budget: &budget,
+        walk,
+        progress,
         scanner: Scanner::new(),
         analysis: Analysis::default(),
         collection: Collection::default(),
         roots: Vec::new(),
         places: Vec::new(),
     };
-    let end = walk(Source::Image(image), 1, &budget, &mut survey);
+    let end = walk.source(Source::Bytes(image), 1, &mut survey);
     let analysis = survey.finish();
     match end {
+        // Texts of an image that is one program count; bytes that say nothing at all are no image.
+        Ok(()) if analysis.layers.is_empty() && analysis.components.is_empty() => {
+            let known = analysis.not_understood.iter().find(|one| one.path.is_empty() && one.offset == 0);
+            let looks_like = known.map_or_else(|| describe(&head), |one| one.looks_like.clone());
+            Err(AnalyseError::UnknownFormat { looks_like })
+        }
         Ok(()) => Ok(analysis),
         Err(halt) => Err(halt.into_error(analysis)),
     }
@@ -74,28 +107,50 @@ impl Survey<'_> {
     }
 
     /// Looks at the content of a file; `path` is its full and `inner` its path in its root file system.
-    fn look(&mut self, path: &str, inner: &str, content: &mut dyn Read) -> Result<(), Halt> {
-        let head = self.read(|| read_head(content, HEAD_BYTES), path)?;
-        let Some(head) = head else { return Ok(()) };
-        let guess = identify(&head);
-        let mut whole = io::Cursor::new(head).chain(content);
+    fn look(&mut self, path: &str, inner: &str, content: Content<'_>) -> Result<(), Halt> {
         self.analysis.looked_at.files += 1;
+        (self.progress)(&Progress { path, looked_at: self.analysis.looked_at });
+        let index = self.analysis.files.len().saturating_sub(1);
+        let (digest, end) = match content {
+            Content::Nothing => return Ok(()),
+            Content::Stream(stream) => {
+                let mut digesting = Digesting::new(stream);
+                let end = self.look_at_stream(path, inner, &mut digesting);
+                (digesting.digest(), end)
+            }
+            Content::Raw(bytes) => {
+                let mut digesting = Digesting::new(Capped::new(bytes.reader(), self.walk.budget, Cap::File));
+                let end = self.scan(path, &mut digesting);
+                (digesting.digest(), end)
+            }
+            Content::Window(bytes) if is_text_file(inner) => {
+                let mut digesting = Digesting::new(Capped::new(bytes.reader(), self.walk.budget, Cap::File));
+                let end = self.look_at_stream(path, inner, &mut digesting);
+                (digesting.digest(), end)
+            }
+            Content::Window(bytes) => {
+                let mut digesting = Digesting::new(Capped::new(bytes.reader(), self.walk.budget, Cap::File));
+                let read = io::copy(&mut digesting, &mut io::sink());
+                match self.read(|| read, path)? {
+                    Some(_) => (digesting.digest(), self.nested(path, Source::Bytes(bytes))),
+                    None => (None, Ok(())),
+                }
+            }
+        };
+        if let Some(entry) = self.analysis.files.get_mut(index) {
+            entry.digest = digest;
+        }
+        end
+    }
+
+    fn look_at_stream(&mut self, path: &str, inner: &str, content: &mut dyn Read) -> Result<(), Halt> {
         if let Some(database) = parts::database_at(inner) {
-            return self.take_database(database, path, &mut whole);
+            return self.take_database(database, path, content);
         }
         if parts::is_os_release(inner) {
-            return self.take_distribution(path, &mut whole);
+            return self.take_distribution(path, content);
         }
-        match guess {
-            Guess::Known(_) => self.nested(path, &mut whole),
-            Guess::Foreign(name) => {
-                self.analysis
-                    .not_understood
-                    .push(NotUnderstood { path: path.to_owned(), looks_like: name.to_owned() });
-                self.scan(path, &mut whole)
-            }
-            Guess::Unknown => self.scan(path, &mut whole),
-        }
+        self.nested(path, Source::Stream(content))
     }
 
     /// Does a read; one that fails for the entry alone is listed and gives nothing.
@@ -104,7 +159,7 @@ impl Survey<'_> {
             self.analysis.layers.last().map_or("the image", |layer| layer.format.as_str()).to_owned();
         let halt = match work() {
             Ok(value) => return Ok(Some(value)),
-            Err(error) => Halt::from_read(&format, self.budget, &error),
+            Err(error) => Halt::from_read(&format, self.walk.budget, &error),
         };
         self.list_or_stop(path, halt).map(|()| None)
     }
@@ -112,31 +167,37 @@ impl Survey<'_> {
     /// Lists what concerns one entry; stops for what concerns the image.
     fn list_or_stop(&mut self, path: &str, halt: Halt) -> Result<(), Halt> {
         // Handled here and now: what fails later fails for a reason of its own.
-        self.budget.take_reached();
-        let why = match halt {
+        self.walk.budget.take_reached();
+        let why = match halt.settle("it", self.walk.budget) {
             Halt::Limit(limit) if limit.is_about_one_entry() => Why::Limit(limit),
             Halt::Damaged { format, what } => Why::Damaged { format, what },
             Halt::Unknown { looks_like } => {
-                self.analysis.not_understood.push(NotUnderstood { path: path.to_owned(), looks_like });
+                self.not_understood(path.to_owned(), looks_like);
                 return Ok(());
             }
-            halt @ (Halt::Limit(_) | Halt::Refused { .. } | Halt::Visitor { .. }) => return Err(halt),
+            halt @ (Halt::Limit(_) | Halt::Refused { .. } | Halt::Visitor { .. } | Halt::Read(_)) => {
+                return Err(halt);
+            }
         };
         self.analysis.skipped.push(Skipped { path: path.to_owned(), why });
         Ok(())
     }
 
-    fn nested(&mut self, path: &str, content: &mut dyn Read) -> Result<(), Halt> {
-        let depth = u32::try_from(self.analysis_depth()).unwrap_or(u32::MAX);
-        self.places.push(path.to_owned());
-        let end = walk(Source::Stream(Box::new(content)), depth, self.budget, self);
-        self.places.pop();
-        end.or_else(|halt| self.list_or_stop(path, halt))
+    fn not_understood(&mut self, path: String, looks_like: String) {
+        let one = NotUnderstood { path, offset: 0, length: None, entropy_millibits: None, looks_like };
+        self.analysis.not_understood.push(one);
     }
 
-    /// Returns the depth of what is nested in the layer at hand: the image itself has depth 1.
-    fn analysis_depth(&self) -> usize {
-        self.places.len() + 2
+    fn nested(&mut self, path: &str, content: Source<'_>) -> Result<(), Halt> {
+        // The image itself has depth 1, and every layer around this file is open.
+        let depth = u32::try_from(self.roots.len() + 1).unwrap_or(u32::MAX);
+        self.places.push(path.to_owned());
+        let walk = self.walk;
+        let (roots, layers) = (self.roots.len(), self.analysis.layers.len());
+        let end = walk.source(content, depth, self);
+        self.places.pop();
+        debug_assert!(self.roots.len() == roots && self.analysis.layers.len() >= layers);
+        end.or_else(|halt| self.list_or_stop(path, halt))
     }
 
     fn scan(&mut self, path: &str, content: &mut dyn Read) -> Result<(), Halt> {
@@ -198,7 +259,7 @@ impl Sink for Survey<'_> {
         }
     }
 
-    fn entry(&mut self, entry: Passed, content: &mut dyn Read) -> Result<(), Halt> {
+    fn entry(&mut self, entry: Passed, content: Content<'_>) -> Result<(), Halt> {
         let Some(root) = self.roots.last() else { return Ok(()) };
         let path = format!("{}{}", root.prefix, entry.path);
         let (kind, size) = match entry.kind {
@@ -217,6 +278,8 @@ impl Sink for Survey<'_> {
             kind,
             size,
             mode: entry.mode,
+            owner: entry.owner,
+            digest: None,
             build_id: None,
         });
         if is_file { self.look(&path, entry.path.as_str(), content) } else { Ok(()) }
@@ -229,12 +292,53 @@ impl Sink for Survey<'_> {
     }
 
     fn loose(&mut self, content: &mut dyn Read) -> Result<(), Halt> {
-        let Some(path) = self.places.last().cloned() else {
-            let head = read_head(content, HEAD_BYTES).unwrap_or_default();
-            let looks_like = format!("a compressed stream around something that is {}", describe(&head));
-            return Err(Halt::Unknown { looks_like });
-        };
         // A compressed program or kernel module: its texts count, at the path of the stream.
-        self.scan(&path, content)
+        if let Some(path) = self.places.last().cloned() {
+            return self.scan(&path, content);
+        }
+        if self.roots.is_empty() {
+            return self.scan(CONTENT, content);
+        }
+        // The image is a stream around a single file.
+        self.analysis.looked_at.files += 1;
+        let before = self.analysis.looked_at.bytes.0;
+        self.analysis.files.push(FileEntry {
+            path: CONTENT.to_owned(),
+            kind: FileKind::File,
+            size: ByteCount(0),
+            mode: 0,
+            owner: None,
+            digest: None,
+            build_id: None,
+        });
+        let mut digesting = Digesting::new(content);
+        self.scan(CONTENT, &mut digesting)?;
+        if let Some(entry) = self.analysis.files.last_mut() {
+            entry.size = ByteCount(self.analysis.looked_at.bytes.0.saturating_sub(before));
+            entry.digest = digesting.digest();
+        }
+        Ok(())
     }
+
+    fn foreign(&mut self, looks_like: String, content: &mut dyn Read) -> Result<(), Halt> {
+        let path = self.place();
+        self.not_understood(path, looks_like);
+        self.loose(content)
+    }
+
+    fn unknown(&mut self, part: Unknown) -> Result<(), Halt> {
+        self.analysis.not_understood.push(NotUnderstood {
+            path: self.place(),
+            offset: part.offset,
+            length: Some(ByteCount(part.length)),
+            entropy_millibits: Some(part.entropy_millibits),
+            looks_like: part.looks_like,
+        });
+        Ok(())
+    }
+}
+
+/// Says whether a file is read for what it says, not for what it holds.
+fn is_text_file(inner: &str) -> bool {
+    parts::database_at(inner).is_some() || parts::is_os_release(inner)
 }

@@ -7,10 +7,32 @@ use std::io::{self, Read};
 
 use tar::EntryType;
 
-use crate::door::{Door, Found, FoundKind, TARGET_BYTES_MAX};
+use crate::bytes::Bytes;
+use crate::door::{Content, Door, Found, FoundKind, TARGET_BYTES_MAX};
 use crate::error::Halt;
+use crate::format::{Carve, Claim, Format, Unpack};
+use crate::report::Owner;
 
-const FORMAT: &str = "tar";
+pub(crate) static FORMAT: Format = Format {
+    name: "tar",
+    extension: "tar",
+    magics: &[],
+    // The mark `ustar` is not at the start, and the oldest archives have none: the checksum of the first header tells.
+    carve: Carve::AtStart,
+    claim: |bytes| is_tar(bytes).then(|| Claim::open_ended("tar")),
+    unpack: Unpack::Archive(walk),
+};
+
+/// Tells a tar header by its checksum (POSIX.1-1988 and later; the oldest archives have no magic).
+fn is_tar(bytes: &Bytes<'_>) -> bool {
+    let Some(header) = bytes.array::<512>(0) else { return false };
+    let Some(field) = header.get(148..156) else { return false };
+    let text: String = field.iter().map(|byte| char::from(*byte)).collect();
+    let Ok(said) = u32::from_str_radix(text.trim_matches([' ', '\0']), 8) else { return false };
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    let field_sum: u32 = field.iter().map(|byte| u32::from(*byte)).sum();
+    header.first() != Some(&0) && sum - field_sum + 8 * u32::from(b' ') == said
+}
 
 /// Longest pax record block or GNU long name, in bytes. 64 KiB: real ones hold a path, times and some attributes.
 const EXTENSION_BYTES_MAX: u64 = 64 * 1024;
@@ -23,10 +45,9 @@ struct Extension {
 }
 
 /// Walks an archive.
-pub(crate) fn walk(reader: &mut dyn Read, door: &mut Door<'_, '_>) -> Result<(), Halt> {
+fn walk(reader: &mut dyn Read, door: &mut Door<'_, '_>) -> Result<(), Halt> {
     let mut archive = tar::Archive::new(reader);
-    let budget = door.budget;
-    let damaged = |error: io::Error| Halt::from_read(FORMAT, budget, &error);
+    let damaged = Halt::Read;
     let mut extension = Extension::default();
     for entry in archive.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
@@ -56,7 +77,12 @@ pub(crate) fn walk(reader: &mut dyn Read, door: &mut Door<'_, '_>) -> Result<(),
             EntryType::Link => FoundKind::HardLink { target: cut(target) },
             _ => FoundKind::Special,
         };
-        door.offer(Found { path, mode, kind }, &mut entry)?;
+        let number = |number: io::Result<u64>| number.ok().and_then(|number| u32::try_from(number).ok());
+        let owner = match (number(entry.header().uid()), number(entry.header().gid())) {
+            (Some(user), Some(group)) => Some(Owner { user, group }),
+            _ => None,
+        };
+        door.offer(Found { path, mode, owner, kind }, Content::Stream(&mut entry))?;
     }
     Ok(())
 }

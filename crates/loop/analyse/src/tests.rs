@@ -1,8 +1,10 @@
 //! Images made by hand and by the writers of the libraries, whole, damaged and hostile, through the public functions.
 
 mod build;
+mod containers;
 mod formats;
 mod hostile;
+mod made;
 mod parts;
 mod sbom;
 

@@ -4,18 +4,21 @@
 //! entry may not be unpacked: an image that would be unpacked in part is not unpacked.
 
 use std::io::{self, Read, SeekFrom};
+use std::rc::Rc;
 
 use warden_model::ByteCount;
 
 use crate::ReadSeek;
-use crate::budget::{Budget, read_head};
-use crate::door::{Passed, PassedKind, Sink};
+use crate::budget::{Budget, Cap, Capped, read_head};
+use crate::bytes::{Bytes, Image};
+use crate::door::{Content, Passed, PassedKind, Sink};
 use crate::error::{AnalyseError, Halt};
-use crate::identify::{HEAD_BYTES, describe};
+use crate::format::Formats;
+use crate::identify::describe;
 use crate::limits::Limits;
 use crate::path::CleanPath;
-use crate::report::{Analysis, LookedAt, Why};
-use crate::walk::{Source, walk};
+use crate::report::{Analysis, LookedAt, Unknown, Why};
+use crate::walk::{Source, Walk};
 
 /// An entry of the top file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +48,11 @@ pub enum EntryKind {
     },
 }
 
+/// Bytes that say what something unknown looks like.
+const DESCRIBED_BYTES: usize = 64;
+
 struct Guide<'v> {
+    budget: &'v Budget,
     visitor: &'v mut dyn FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
     files: u64,
 }
@@ -55,7 +62,7 @@ impl Sink for Guide<'_> {
 
     fn leave(&mut self, _: Option<ByteCount>, _: Option<ByteCount>) {}
 
-    fn entry(&mut self, entry: Passed, content: &mut dyn Read) -> Result<(), Halt> {
+    fn entry(&mut self, entry: Passed, content: Content<'_>) -> Result<(), Halt> {
         let kind = match entry.kind {
             PassedKind::File { size } => EntryKind::File { mode: entry.mode, size },
             PassedKind::Directory => EntryKind::Directory,
@@ -69,7 +76,15 @@ impl Sink for Guide<'_> {
         self.files += u64::from(matches!(kind, EntryKind::File { .. }));
         let entry = Entry { path: entry.path, kind };
         let path = || entry.path.to_string();
-        (self.visitor)(&entry, content).map_err(|source| Halt::Visitor { path: path(), source })
+        let done = match content {
+            Content::Stream(content) => (self.visitor)(&entry, content),
+            Content::Window(bytes) | Content::Raw(bytes) => {
+                let mut capped = Capped::new(bytes.reader(), self.budget, Cap::File);
+                (self.visitor)(&entry, &mut capped)
+            }
+            Content::Nothing => (self.visitor)(&entry, &mut io::empty()),
+        };
+        done.map_err(|source| Halt::Visitor { path: path(), source })
     }
 
     fn skip(&mut self, path: String, why: Why) -> Result<(), Halt> {
@@ -77,10 +92,16 @@ impl Sink for Guide<'_> {
     }
 
     fn loose(&mut self, content: &mut dyn Read) -> Result<(), Halt> {
-        let head = read_head(content, HEAD_BYTES).unwrap_or_default();
-        Err(Halt::Unknown {
-            looks_like: format!("a compressed stream around something that is {}", describe(&head)),
-        })
+        let head = read_head(content, DESCRIBED_BYTES).unwrap_or_default();
+        Err(Halt::Unknown { looks_like: describe(&head) })
+    }
+
+    fn foreign(&mut self, looks_like: String, _: &mut dyn Read) -> Result<(), Halt> {
+        Err(Halt::Unknown { looks_like })
+    }
+
+    fn unknown(&mut self, _: Unknown) -> Result<(), Halt> {
+        Ok(())
     }
 }
 
@@ -94,8 +115,9 @@ pub fn visit(
     visitor: &mut dyn FnMut(&Entry, &mut dyn Read) -> io::Result<()>,
 ) -> Result<(), AnalyseError> {
     let (image, budget) = open(image, limits)?;
-    let mut guide = Guide { visitor, files: 0 };
-    walk(Source::Image(image), 1, &budget, &mut guide).map_err(|halt| {
+    let mut guide = Guide { budget: &budget, visitor, files: 0 };
+    let walk = Walk { budget: &budget, formats: Formats::Device };
+    walk.source(Source::Bytes(image), 1, &mut guide).map_err(|halt| {
         // A limit that stopped the visitor's reading is a limit, not the visitor's failure.
         let halt = match (halt, budget.take_reached()) {
             (Halt::Visitor { .. }, Some(limit)) => Halt::Limit(limit),
@@ -110,10 +132,10 @@ pub fn visit(
 pub(crate) fn open<'a>(
     mut image: Box<dyn ReadSeek + 'a>,
     limits: &Limits,
-) -> Result<(Box<dyn ReadSeek + 'a>, Budget), AnalyseError> {
+) -> Result<(Bytes<'a>, Budget), AnalyseError> {
     let size = image.seek(SeekFrom::End(0)).map_err(|source| AnalyseError::Size { source })?;
     image.seek(SeekFrom::Start(0)).map_err(|source| AnalyseError::Size { source })?;
     let budget =
         Budget::new(limits, size).map_err(|limit| Halt::Limit(limit).into_error(Analysis::default()))?;
-    Ok((image, budget))
+    Ok((Bytes::new(Rc::new(Image::new(image, size))), budget))
 }

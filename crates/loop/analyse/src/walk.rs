@@ -1,133 +1,178 @@
 //! From a source of bytes to the entries of what is in it.
 //!
-//! In: a seekable image or a stream. Out: layers, entries and loose content to a [`Sink`]. Refuses formats that are
-//! not read, and nesting beyond `depth_max`.
+//! In: an image, a part of one, or a stream. Out: layers, entries, loose content and what is unknown, to a [`Sink`].
+//! Refuses formats that are not taken apart, and nesting beyond `depth_max`.
 
-use std::io::{Read, SeekFrom};
+use std::io::{self, Read};
+use std::rc::Rc;
 
 use warden_model::ByteCount;
 
-use crate::ReadSeek;
 use crate::budget::{Budget, read_head};
+use crate::bytes::Bytes;
+use crate::carve;
 use crate::door::{Door, Sink};
 use crate::error::Halt;
+use crate::format::{Claim, Format, Formats, Unpack};
 use crate::held::Held;
-use crate::identify::{Format, Guess, HEAD_BYTES, describe, identify};
+use crate::identify::{HEAD_BYTES, identify, is_leaf};
 use crate::limits::LimitReached;
 use crate::stream::{self, Codec};
-use crate::{cpio, ext, squash, tarball};
 
 /// Where bytes come from.
 pub(crate) enum Source<'a> {
-    Image(Box<dyn ReadSeek + 'a>),
-    Stream(Box<dyn Read + 'a>),
+    Bytes(Bytes<'a>),
+    Stream(&'a mut dyn Read),
 }
 
-impl<'a> Source<'a> {
-    /// Reads the first bytes and goes back to the start.
-    fn peek(mut self) -> std::io::Result<(Vec<u8>, Self)> {
-        match &mut self {
-            Self::Image(image) => {
-                image.seek(SeekFrom::Start(0))?;
-                let head = read_head(image, HEAD_BYTES)?;
-                image.seek(SeekFrom::Start(0))?;
-                Ok((head, self))
+/// What a walk looks for, and what it may use.
+#[derive(Clone, Copy)]
+pub(crate) struct Walk<'b> {
+    pub(crate) budget: &'b Budget,
+    pub(crate) formats: Formats,
+}
+
+impl Walk<'_> {
+    /// Walks whatever the source holds.
+    pub(crate) fn source(&self, source: Source<'_>, depth: u32, sink: &mut dyn Sink) -> Result<(), Halt> {
+        if depth > self.budget.limits.depth_max {
+            return Err(LimitReached::Depth(self.budget.limits.depth_max).into());
+        }
+        match source {
+            Source::Bytes(bytes) => self.bytes(&bytes, depth, sink),
+            Source::Stream(stream) => {
+                let head = read_head(stream, HEAD_BYTES).map_err(|error| self.unread("the image", &error))?;
+                self.stream(head, stream, depth, sink)
             }
-            Self::Stream(stream) => {
-                let head = read_head(stream, HEAD_BYTES)?;
-                let Self::Stream(rest) = self else { return Ok((head, self)) };
-                let again = std::io::Cursor::new(head.clone()).chain(rest);
-                Ok((head, Self::Stream(Box::new(again))))
+        }
+    }
+
+    fn unread(&self, format: &str, error: &io::Error) -> Halt {
+        Halt::from_read(format, self.budget, error)
+    }
+
+    fn bytes(&self, bytes: &Bytes<'_>, depth: u32, sink: &mut dyn Sink) -> Result<(), Halt> {
+        let Some((format, claim)) = identify(self.formats, bytes) else {
+            return self.unclaimed(bytes, sink);
+        };
+        let piece = bytes.slice(0, claim.length.unwrap_or(u64::MAX));
+        let used = match &format.unpack {
+            Unpack::Tree(walk) => {
+                self.layer(&claim, sink, |door| walk(&piece, door))?;
+                piece.length()
+            }
+            Unpack::Archive(walk) => {
+                let mut reader = piece.reader();
+                self.layer(&claim, sink, |door| walk(&mut reader, door))?;
+                claim.length.map_or(reader.position(), |_| piece.length())
+            }
+            Unpack::Stream(codec) => self.packed(*codec, format.name, &mut piece.reader(), depth, sink)?,
+            Unpack::Not => {
+                sink.foreign(format!("{}, which is not taken apart", claim.label), &mut piece.reader())?;
+                piece.length()
+            }
+        };
+        self.tail(bytes, used, sink)
+    }
+
+    /// Walks a container in a layer of its own.
+    fn layer(
+        &self,
+        claim: &Claim,
+        sink: &mut dyn Sink,
+        walk: impl FnOnce(&mut Door<'_, '_>) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        sink.enter(claim.label.clone(), claim.length.map(ByteCount));
+        let end = walk(&mut Door::new(&claim.label, self.budget, sink));
+        sink.leave(None, None);
+        end.map_err(|halt| halt.settle(&claim.label, self.budget))
+    }
+
+    /// Looks at what lies behind the end of a format: padding, signatures, or something else altogether.
+    fn tail(&self, bytes: &Bytes<'_>, used: u64, sink: &mut dyn Sink) -> Result<(), Halt> {
+        if self.formats == Formats::Device || used >= bytes.length() {
+            return Ok(());
+        }
+        carve::tail(self, bytes, used, sink)
+    }
+
+    /// Looks at what no format claims.
+    fn unclaimed(&self, bytes: &Bytes<'_>, sink: &mut dyn Sink) -> Result<(), Halt> {
+        let is_carved = self.formats == Formats::All && !is_leaf(&bytes.head(0, 1024));
+        if is_carved && carve::unknown(self, bytes, sink)? {
+            return Ok(());
+        }
+        sink.loose(&mut bytes.reader())
+    }
+
+    /// Walks what comes from front to back; its first bytes have been read.
+    fn stream(
+        &self,
+        head: Vec<u8>,
+        rest: &mut dyn Read,
+        depth: u32,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Halt> {
+        if head.len() < HEAD_BYTES {
+            return self.bytes(&Bytes::of(head), depth, sink);
+        }
+        let guess = identify(self.formats, &Bytes::of(head.clone()));
+        let is_loose = guess.is_none() && (self.formats == Formats::Device || is_leaf(&head));
+        let mut whole = io::Cursor::new(head).chain(rest);
+        match guess {
+            Some((Format { unpack: Unpack::Stream(codec), name, .. }, _)) => {
+                let mut reader = io::BufReader::with_capacity(HEAD_BYTES, whole);
+                self.packed(*codec, name, &mut reader, depth, sink).map(drop)
+            }
+            Some((Format { unpack: Unpack::Archive(walk), .. }, claim)) => {
+                let claim = Claim { length: None, ..claim };
+                self.layer(&claim, sink, |door| walk(&mut whole, door))
+            }
+            Some((Format { unpack: Unpack::Not, .. }, claim)) => {
+                sink.foreign(format!("{}, which is not taken apart", claim.label), &mut whole)
+            }
+            None if is_loose => sink.loose(&mut whole),
+            Some((Format { unpack: Unpack::Tree(_), .. }, _)) | None => {
+                let kept =
+                    Held::read_from(&mut whole, self.budget).map_err(|error| self.unread("it", &error))?;
+                let memory_bytes = kept.memory_bytes;
+                let end = self.bytes(&Bytes::new(Rc::new(kept)), depth, sink);
+                self.budget.let_go(memory_bytes);
+                end
             }
         }
     }
 
-    fn into_stream(self) -> Box<dyn Read + 'a> {
-        match self {
-            Self::Image(image) => Box::new(image),
-            Self::Stream(stream) => stream,
+    /// Walks the content of a compressed stream; returns how long the stream is.
+    fn packed(
+        &self,
+        codec: Codec,
+        name: &str,
+        packed: &mut dyn io::BufRead,
+        depth: u32,
+        sink: &mut dyn Sink,
+    ) -> Result<u64, Halt> {
+        let damaged = |error: io::Error| self.unread(name, &error);
+        let stream::Unpacked { mut content, packed, handed_out } =
+            stream::open(codec, packed, self.budget).map_err(damaged)?;
+        let head = read_head(&mut content, HEAD_BYTES).map_err(damaged)?;
+        if depth >= self.budget.limits.depth_max {
+            return Err(LimitReached::Depth(self.budget.limits.depth_max).into());
         }
-    }
-}
-
-/// Walks whatever the source holds.
-pub(crate) fn walk(source: Source<'_>, depth: u32, budget: &Budget, sink: &mut dyn Sink) -> Result<(), Halt> {
-    if depth > budget.limits.depth_max {
-        return Err(LimitReached::Depth(budget.limits.depth_max).into());
-    }
-    let (head, source) = source.peek().map_err(|error| Halt::from_read("the image", budget, &error))?;
-    match identify(&head) {
-        Guess::Known(Format::Gzip) => unpack(Codec::Gzip, source, depth, budget, sink),
-        Guess::Known(Format::Xz) => unpack(Codec::Xz, source, depth, budget, sink),
-        Guess::Known(Format::Zstd) => unpack(Codec::Zstd, source, depth, budget, sink),
-        Guess::Known(Format::Squashfs) => walk_squashfs(source, budget, sink),
-        Guess::Known(Format::Ext) => walk_ext(source, budget, sink),
-        Guess::Known(format @ (Format::Cpio | Format::Tar)) => {
-            let mut stream = source.into_stream();
-            sink.enter(format.name().to_owned(), None);
-            let mut door = Door::new(budget, sink);
-            let end = if format == Format::Tar {
-                tarball::walk(&mut stream, &mut door)
-            } else {
-                cpio::walk(&mut stream, &mut door)
-            };
-            sink.leave(None, None);
-            end
+        // A compressed text in an image is no layer: only streams around something that is taken apart are told, and
+        // those that are the image.
+        let is_layer = depth == 1 || identify(self.formats, &Bytes::of(head.clone())).is_some();
+        if is_layer {
+            sink.enter(name.to_owned(), None);
         }
-        Guess::Foreign(_) | Guess::Unknown => match source {
-            Source::Image(_) => Err(Halt::Unknown { looks_like: describe(&head) }),
-            Source::Stream(mut stream) => sink.loose(&mut stream),
-        },
-    }
-}
-
-fn unpack(
-    codec: Codec,
-    source: Source<'_>,
-    depth: u32,
-    budget: &Budget,
-    sink: &mut dyn Sink,
-) -> Result<(), Halt> {
-    let format = match codec {
-        Codec::Gzip => "gzip",
-        Codec::Xz => "xz",
-        Codec::Zstd => "zstd",
-    };
-    let damaged = |error: std::io::Error| Halt::from_read(format, budget, &error);
-    let stream::Unpacked { content, packed, handed_out } =
-        stream::open(codec, source.into_stream(), budget).map_err(damaged)?;
-    let (head, content) = Source::Stream(content).peek().map_err(damaged)?;
-    // A compressed text is no layer: only streams around something that is read are told.
-    let is_layer = matches!(identify(&head), Guess::Known(_));
-    if is_layer {
-        sink.enter(format.to_owned(), None);
-    }
-    let end = walk(content, depth + 1, budget, sink);
-    if is_layer {
-        sink.leave(Some(ByteCount(packed.get())), Some(ByteCount(handed_out.get())));
-    }
-    end
-}
-
-fn walk_squashfs(source: Source<'_>, budget: &Budget, sink: &mut dyn Sink) -> Result<(), Halt> {
-    match source {
-        Source::Image(image) => squash::walk(image, budget, sink),
-        Source::Stream(mut stream) => {
-            let held = Held::read_from(&mut stream, Format::Squashfs.name(), budget)?;
-            let held_bytes = held.memory_bytes;
-            let end = squash::walk(Box::new(held), budget, sink);
-            budget.let_go(held_bytes);
-            end
+        let end = self.stream(head, &mut content, depth + 1, sink);
+        if is_layer {
+            sink.leave(Some(ByteCount(packed.get())), Some(ByteCount(handed_out.get())));
         }
+        end?;
+        // What was not asked for is unpacked all the same: only so the end is known, and damage is seen.
+        io::copy(&mut content, &mut io::sink()).map_err(damaged)?;
+        drop(content);
+        Ok(packed.get())
     }
-}
-
-fn walk_ext(source: Source<'_>, budget: &Budget, sink: &mut dyn Sink) -> Result<(), Halt> {
-    let held = Held::read_from(&mut source.into_stream(), Format::Ext.name(), budget)?;
-    let held_bytes = held.memory_bytes;
-    sink.enter(Format::Ext.name().to_owned(), Some(ByteCount(held.length())));
-    let end = ext::walk(held, &mut Door::new(budget, sink));
-    sink.leave(None, None);
-    budget.let_go(held_bytes);
-    end
 }

@@ -64,6 +64,9 @@ pub fn canary() -> Result<(Firmware, Advisory), CanaryError> {
         cvss: None,
         exploitation: Exploitation::None,
         automatable: Some(Automatable::No),
+        technical_impact: None,
+        in_kev: false,
+        epss: None,
         affected: vec![Affected { package, ranges: vec![range], versions: Vec::new() }],
         known_at: Timestamp(0),
     };

@@ -3,15 +3,18 @@
 //! In: the advisory, what depends on the device and how reachable it is, and the moment when the case opens. Out: a
 //! priority, a deadline, the official row that says so, and every input with its reason. Refuses nothing: what the
 //! advisory does not say has a documented default.
+//!
+//! Two official tables are asked, and the stricter counts: the deployer table of SSVC, which knows what depends on the
+//! device, and the timelines of CISA's Binding Operational Directive 26-04, which knows how much an attacker gets.
 
-use warden_model::advisory::{Advisory, Automatable, Exploitation};
+use warden_model::advisory::{Advisory, Automatable, Exploitation, TechnicalImpact};
 use warden_model::case::{Decision, Factor, Priority};
 use warden_model::device::{Criticality, DataSensitivity};
 use warden_model::product::Exposure;
-use warden_model::{Seconds, Timestamp};
+use warden_model::{PerMille, Seconds, Timestamp};
 
 use crate::cvss::Metrics;
-use crate::ssvc::{self, HumanImpact, MissionImpact, SafetyImpact};
+use crate::ssvc::{self, HumanImpact, InKev, MissionImpact, PubliclyExposed, SafetyImpact};
 
 /// Time to act on an immediate case: as long as CISA's BOD 26-04 grants for what is exploited and exposed.
 pub const IMMEDIATE: Seconds = Seconds::hours(72);
@@ -19,6 +22,10 @@ pub const IMMEDIATE: Seconds = Seconds::hours(72);
 pub const OUT_OF_CYCLE: Seconds = Seconds::days(14);
 /// Time to act on a scheduled case: with the next regular update; fleets that update every month or two reach it.
 pub const SCHEDULED: Seconds = Seconds::days(60);
+
+/// From this EPSS probability on, a weakness counts as one with a public exploit: of the weaknesses that CISA knows to be
+/// exploited, 77 of 100 have at least this much.
+const EPSS_OF_POC: u16 = 100;
 
 /// Whether something already stands between the weakness and an attacker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,15 +57,29 @@ pub fn decide(advisory: &Advisory, device: &DeviceFacts, now: Timestamp) -> Deci
     let (automatable, automatable_factor) = automatable(advisory, metrics.as_ref());
     let (exposure, exposure_factor) = exposure(*device);
     let (impact, impact_factors) = human_impact(*device);
-    let outcome = ssvc::deployer(exploitation, exposure, automatable, impact);
+    let (technical, technical_factor) = technical_impact(advisory, metrics.as_ref());
+    let (kev, kev_factor) = in_kev(advisory);
+    let deployer = ssvc::deployer(exploitation, exposure, automatable, impact);
+    let exposed = if exposure == Exposure::Open { PubliclyExposed::Yes } else { PubliclyExposed::No };
+    let (timeline, bod_row) = ssvc::bod_26_04(kev, exposed, automatable, technical);
+    let deployer_rule = format!("{}/row-{}", ssvc::DEPLOYER, deployer.row);
+    let bod_rule = format!("{}/row-{bod_row}", ssvc::BOD_26_04);
     let mut factors = vec![exploitation_factor, exposure_factor, automatable_factor];
     factors.extend(impact_factors);
-    Decision {
-        priority: outcome.priority,
-        deadline: time_to_act(outcome.priority).map(|time| now.plus(time)),
-        rule: format!("{}/row-{}", ssvc::DEPLOYER, outcome.row),
-        factors,
-    }
+    factors.extend([technical_factor, kev_factor]);
+    factors.push(factor(
+        "ssvc deployer",
+        &deployer.priority,
+        format!("{deployer_rule} of the SSVC says so."),
+    ));
+    factors.push(factor("bod 26-04 timeline", &timeline, format!("{bod_rule} of CISA says so.")));
+    // The most urgent priority is the smallest; where both agree, the table that knows the device gives the reason.
+    let (priority, rule) = if timeline.priority() < deployer.priority {
+        (timeline.priority(), bod_rule)
+    } else {
+        (deployer.priority, deployer_rule)
+    };
+    Decision { priority, deadline: time_to_act(priority).map(|time| now.plus(time)), rule, factors }
 }
 
 /// Returns how long a case of this priority may stay open; absent when it may wait for ever.
@@ -75,16 +96,72 @@ fn factor(name: &'static str, value: &impl ToString, because: String) -> Factor 
     Factor { name, value: value.to_string(), because }
 }
 
-/// The worse of what the advisory says and what its vector says.
+/// The worst of what the advisory, CISA's catalogue, the vector, and the prediction of exploits say.
 fn exploitation(advisory: &Advisory, metrics: Option<&Metrics>) -> (Exploitation, Factor) {
-    let told = advisory.exploitation;
-    let read = metrics.map_or(Exploitation::None, Metrics::exploitation);
-    let because = match (told.max(read), read > told) {
-        (Exploitation::None, _) => format!("Nothing is known of an exploit for {}.", advisory.id),
-        (_, true) => format!("Metric E of the CVSS vector of {} says so.", advisory.id),
-        (_, false) => format!("The advisory {} says so.", advisory.id),
+    let id = &advisory.id;
+    let is_likely = advisory.epss.is_some_and(|epss| epss.get() >= EPSS_OF_POC);
+    let said = [
+        (advisory.exploitation, format!("The advisory {id} says so.")),
+        (
+            if advisory.in_kev { Exploitation::Active } else { Exploitation::None },
+            format!("{id} is in CISA's catalogue of known exploited vulnerabilities."),
+        ),
+        (
+            metrics.map_or(Exploitation::None, Metrics::exploitation),
+            format!("Metric E of the CVSS vector of {id} says so."),
+        ),
+        (
+            if is_likely { Exploitation::PublicPoc } else { Exploitation::None },
+            format!(
+                "EPSS gives {id} {} for being exploited within 30 days; from 10 % on an exploit is taken for granted.",
+                advisory.epss.unwrap_or(PerMille::ZERO)
+            ),
+        ),
+    ];
+    let mut worst = (Exploitation::None, format!("Nothing is known of an exploit for {id}."));
+    for (value, because) in said {
+        if value > worst.0 {
+            worst = (value, because);
+        }
+    }
+    let (value, because) = worst;
+    (value, factor("exploitation", &value, because))
+}
+
+fn in_kev(advisory: &Advisory) -> (InKev, Factor) {
+    let (value, word, because) = if advisory.in_kev {
+        (
+            InKev::Yes,
+            "yes",
+            format!("{} is in CISA's catalogue of known exploited vulnerabilities.", advisory.id),
+        )
+    } else {
+        (InKev::No, "no", format!("Nothing says that {} is in CISA's catalogue.", advisory.id))
     };
-    (told.max(read), factor("exploitation", &told.max(read), because))
+    (value, factor("in kev", &word, because))
+}
+
+/// What the advisory says; else what follows from its vector; else partial: nothing speaks for more.
+fn technical_impact(advisory: &Advisory, metrics: Option<&Metrics>) -> (TechnicalImpact, Factor) {
+    let (value, because) = match (advisory.technical_impact, metrics) {
+        (Some(told), _) => (told, format!("The advisory {} says so.", advisory.id)),
+        (None, Some(metrics)) => {
+            let value = metrics.technical_impact();
+            let because = match value {
+                TechnicalImpact::Total => {
+                    "By the CVSS vector confidentiality, integrity and availability are all lost."
+                }
+                TechnicalImpact::Partial => {
+                    "By the CVSS vector some confidentiality, integrity or availability is left."
+                }
+            };
+            (value, because.to_owned())
+        }
+        (None, None) => {
+            (TechnicalImpact::Partial, format!("Neither {} nor a CVSS vector says more.", advisory.id))
+        }
+    };
+    (value, factor("technical impact", &value, because))
 }
 
 /// What the advisory says; else what follows from its vector; else no: nothing speaks for it.
@@ -103,10 +180,7 @@ fn automatable(advisory: &Advisory, metrics: Option<&Metrics>) -> (Automatable, 
             };
             (value, because.to_owned())
         }
-        (None, None) => (
-            Automatable::No,
-            format!("Neither {} nor a CVSS vector of version 3 or 4 says more.", advisory.id),
-        ),
+        (None, None) => (Automatable::No, format!("Neither {} nor a CVSS vector says more.", advisory.id)),
     };
     (value, factor("automatable", &value, because))
 }

@@ -7,15 +7,17 @@
 //!
 //! Reading order: [`versions`] and [`matching`] say what is affected, [`cvss`], [`ssvc`] and [`decide`](mod@decide) how
 //! soon to act, [`cases`](mod@cases) who is concerned, [`remedies`](mod@remedies) what helps and
-//! [`protected`] how far the fleet has come. [`canary`] proves on every start that matching still works.
+//! [`protected`] how far the fleet has come. [`hosts`] and [`sightings`] bring in what vulnerability scanners saw. [`canary`] proves on every start that matching still works.
 
 pub mod canary;
 pub mod cases;
 pub mod cvss;
 pub mod decide;
+pub mod hosts;
 pub mod matching;
 pub mod protected;
 pub mod remedies;
+pub mod sightings;
 pub mod ssvc;
 pub mod versions;
 

@@ -7,6 +7,8 @@
 mod apk;
 mod dpkg;
 mod generic;
+mod maven;
+mod nuget;
 mod pep440;
 mod rpm;
 mod semver;
@@ -26,6 +28,10 @@ pub enum Scheme {
     Semver,
     /// Python's PEP 440.
     Pep440,
+    /// Maven's `ComparableVersion`: numbers and words, `alpha` to `sp`, in lists.
+    Maven,
+    /// Semantic versioning with up to four numbers, as `NuGet` has it.
+    Nuget,
     /// Dotted numbers with letters (`1.0.2k`) and words for what comes before a release (`rc1`).
     Generic,
 }
@@ -43,6 +49,8 @@ impl Scheme {
             "semver" | "npm" | "cargo" | "crates.io" | "golang" | "go" | "hex" | "pub" | "swift"
             | "swifturl" => Self::Semver,
             "pypi" => Self::Pep440,
+            "maven" => Self::Maven,
+            "nuget" => Self::Nuget,
             _ => Self::Generic,
         }
     }
@@ -55,6 +63,8 @@ impl Scheme {
             Self::Rpm => rpm::compare(a, b),
             Self::Semver => semver::compare(a, b),
             Self::Pep440 => pep440::compare(a, b),
+            Self::Maven => maven::compare(a, b),
+            Self::Nuget => nuget::compare(a, b),
             Self::Generic => generic::compare(a, b),
         }
     }

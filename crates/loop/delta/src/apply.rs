@@ -4,7 +4,11 @@
 //! a base that is not the one in the header (before anything is written), every record that leaves base or result, a
 //! patch that ends early or goes on too long, needs above the limits, and a result with another digest than promised.
 //!
-//! After an error the bytes already written are worth nothing: the caller throws them away, and never boots them.
+//! After an error the bytes already written are worth nothing: the caller throws them away, and never boots them. After a
+//! cut they are worth something: [`apply_resumable`] goes on from a record of 64 bytes.
+
+mod place;
+mod result;
 
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 
@@ -12,9 +16,15 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use warden_model::{ByteCount, Sha256Digest};
 
-use crate::format::{self, HeadProblem, Header, LAYERS_BYTES_MAX, Take};
-use crate::layers::{LayerError, Layers, NewSink, OldPlain, Scratch};
-use crate::stream::read::{Last, NewBytes, OldBytes, read};
+use crate::format::{self, HeadProblem, Header, LAYERS_BYTES_MAX, Take, WindowHead};
+use crate::layers::{LayerError, Layers, OldPlain, Scratch};
+use crate::stream::read::{OldBytes, read};
+
+use self::place::bind;
+pub(crate) use self::place::start_of;
+pub use self::place::{Anew, PLACE_BYTES, Place};
+pub use self::result::ResultFile;
+use self::result::{Journaling, NewImage, Written, look_back};
 
 /// The size of the piece in which base and result are copied: large enough for flash, and little memory.
 const COPY_BYTES: usize = 64 * 1024;
@@ -55,6 +65,17 @@ pub struct Applied {
     pub header: Header,
     /// How much was written: always the size that the header says.
     pub written: ByteCount,
+    /// Where it started.
+    pub start: Start,
+}
+
+/// Where applying started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the beginning.
+    Beginning(Anew),
+    /// Behind what was there from before a cut: so many bytes.
+    Resumed(ByteCount),
 }
 
 /// Why a patch could not be applied.
@@ -118,6 +139,28 @@ pub enum ApplyError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A window is another one than promised; nothing of it was written.
+    #[error(
+        "window {window} of the patch is not what its check value promises ({expected:016x} expected, {found:016x} found)"
+    )]
+    Window {
+        /// Which one, from 1.
+        window: u32,
+        /// The start of the digest that the head of the patch promises.
+        expected: u64,
+        /// The start of the digest of its plain bytes.
+        found: u64,
+    },
+    /// The table of packed stretches adds up to something else than the header says.
+    #[error("the packed stretches add up to a {what} of {found}, the header of the patch says {said}")]
+    Table {
+        /// What adds up otherwise.
+        what: &'static str,
+        /// What the header says.
+        said: u64,
+        /// What the table adds up to.
+        found: u64,
+    },
     /// The compressed part cannot be unpacked, or wants more memory than the header says.
     #[error("unpack the patch")]
     Unpack {
@@ -153,19 +196,45 @@ pub enum ApplyError {
         /// What the writer said.
         source: io::Error,
     },
+    /// What was written before a cut could not be read back.
+    #[error("read back what was written of the result before")]
+    ReadResult {
+        /// What the reader said.
+        source: io::Error,
+    },
+    /// What was written before a cut is not what the patch makes.
+    #[error("what was written before the cut is not what the patch makes: start again without a record")]
+    Diverged,
+    /// The record of how far the result is could not be kept.
+    #[error("record how far the result is")]
+    Journal {
+        /// What the journal said.
+        source: io::Error,
+    },
 }
 
-/// Takes the head of a patch from a reader.
-struct HeadReader<'a>(&'a mut dyn Read);
+/// Takes the head of a patch from a reader, and keeps its digest.
+struct HeadReader<'a> {
+    patch: &'a mut dyn Read,
+    hash: Sha256,
+}
+
+impl<'a> HeadReader<'a> {
+    fn new(patch: &'a mut dyn Read) -> Self {
+        Self { patch, hash: Sha256::new() }
+    }
+}
 
 impl Take for HeadReader<'_> {
     type Error = ApplyError;
 
     fn take(&mut self, into: &mut [u8]) -> Result<(), ApplyError> {
-        self.0.read_exact(into).map_err(|source| match source.kind() {
+        self.patch.read_exact(into).map_err(|source| match source.kind() {
             ErrorKind::UnexpectedEof => ApplyError::Truncated,
             _ => ApplyError::ReadPatch { source },
-        })
+        })?;
+        self.hash.update(into);
+        Ok(())
     }
 }
 
@@ -181,7 +250,7 @@ impl From<HeadProblem> for ApplyError {
 
 /// Reads the header of a patch and nothing else: some 100 bytes.
 pub fn read_header(patch: &mut dyn Read) -> Result<Header, ApplyError> {
-    format::read_header(&mut HeadReader(patch))
+    format::read_header(&mut HeadReader::new(patch))
 }
 
 /// Applies a patch and writes the result.
@@ -213,22 +282,99 @@ pub fn apply_with(
     result: &mut dyn Write,
     extras: Extras<'_>,
 ) -> Result<Applied, ApplyError> {
-    let mut head = HeadReader(patch);
-    let header = format::read_header(&mut head)?;
-    check_limits(&header, extras.limits)?;
-    let windows = format::read_windows(&mut head, &header)?;
-    let layers = read_layers(&mut head, &header)?;
-    check_base(base, &header)?;
-    let mut result = Hashed { result, hash: Sha256::new(), written: 0, watch: extras.watch };
-    let scratch = extras.scratch.map(|scratch| scratch as &mut dyn Scratch);
-    let mut old = Old(OldPlain::new(&layers, base, scratch).map_err(layer_error)?);
-    let sink = NewSink::new(&layers, &mut result);
-    let mut new = New { sink, plain: (header.layers == 0).then(Sha256::new), expected: header.result };
-    read(&header, &windows, patch, &mut old, &mut new)?;
-    new.sink.finish().map_err(layer_error)?;
-    expect_digest(header.result, result.hash)?;
-    result.result.flush().map_err(|source| ApplyError::WriteResult { source })?;
-    Ok(Applied { written: header.result_size, header })
+    let opened = Opened::read(patch, extras.limits)?;
+    check_base(base, &opened.header)?;
+    let written = Written::new(result, extras.watch);
+    opened.make(base, patch, extras.scratch, written, (None, None))?;
+    Ok(opened.applied(Start::Beginning(Anew::NoRecord)))
+}
+
+/// Keeps a record.
+pub type Record<'a> = &'a mut dyn FnMut(&Place) -> io::Result<()>;
+
+/// What applying needs to go on after a cut.
+pub struct Resume<'a> {
+    /// What patch and which slot it is about, for instance the patch's digest and the slot's name: a record that was made
+    /// for another purpose is not used.
+    pub purpose: &'a [u8],
+    /// The last record, if there is one; anything may be in it.
+    pub record: Option<&'a [u8]>,
+    /// After how much more of the result there is a new record.
+    pub every: ByteCount,
+    /// Makes durable what was written (all of it has been flushed), and then the record.
+    pub journal: Record<'a>,
+}
+
+/// Applies a patch to a slot that may hold a part of the result from before a cut; the patch comes from its start again.
+///
+/// What is there by the record is read back, and not written again. The digest of the base is not taken again then: the
+/// record was made after it was found right, and every window is checked. A record that does not fit in any way means a
+/// start at the beginning, never another image: the digest of the result covers what was read back.
+///
+/// After an error of a resumed run other than one of storage, the caller tries once more without a record.
+pub fn apply_resumable(
+    base: &mut dyn ReadSeek,
+    patch: &mut dyn Read,
+    slot: &mut dyn ResultFile,
+    extras: Extras<'_>,
+    resume: Resume<'_>,
+) -> Result<Applied, ApplyError> {
+    let opened = Opened::read(patch, extras.limits)?;
+    let Resume { purpose, record, every, journal } = resume;
+    let binding = bind(&opened.digest, purpose);
+    let found = look_back(slot, record, binding, (&opened.header, &opened.layers))?;
+    let (start, place, written) = match found {
+        Ok(found) => {
+            let (start, place) = (Start::Resumed(found.place.durable()), found.place);
+            (start, Some(place), Written::behind(slot, found, extras.watch))
+        }
+        Err(anew) => {
+            check_base(base, &opened.header)?;
+            (Start::Beginning(anew), None, Written::new(slot, extras.watch))
+        }
+    };
+    let journaling = Journaling::new((every, journal), binding, place.as_ref());
+    opened.make(base, patch, extras.scratch, written, (place, Some(journaling)))?;
+    Ok(opened.applied(start))
+}
+
+/// A patch whose head was read.
+struct Opened {
+    header: Header,
+    windows: Vec<WindowHead>,
+    layers: Layers,
+    /// The digest of all that stands in front of the windows.
+    digest: [u8; 32],
+}
+
+impl Opened {
+    fn read(patch: &mut dyn Read, limits: &ApplyLimits) -> Result<Self, ApplyError> {
+        let mut head = HeadReader::new(patch);
+        let header = format::read_header(&mut head)?;
+        check_limits(&header, limits)?;
+        let windows = format::read_windows(&mut head, &header)?;
+        let layers = read_layers(&mut head, &header)?;
+        Ok(Self { header, windows, layers, digest: head.hash.finalize().into() })
+    }
+
+    fn make(
+        &self,
+        base: &mut dyn ReadSeek,
+        patch: &mut dyn Read,
+        scratch: Option<&mut dyn Scratch>,
+        mut written: Written<'_>,
+        (place, journaling): (Option<Place>, Option<Journaling<'_>>),
+    ) -> Result<(), ApplyError> {
+        let scratch = scratch.map(|scratch| scratch as &mut dyn Scratch);
+        let mut old = Old(OldPlain::new(&self.layers, base, scratch).map_err(layer_error)?);
+        let mut new = NewImage::new(&self.header, &self.layers, &mut written, place.as_ref(), journaling);
+        read(&self.header, &self.windows, patch, &mut old, &mut new)?;
+        new.finish()
+    }
+
+    fn applied(self, start: Start) -> Applied {
+        Applied { written: self.header.result_size, header: self.header, start }
+    }
 }
 
 fn expect_digest(expected: Sha256Digest, hash: Sha256) -> Result<(), ApplyError> {
@@ -247,53 +393,12 @@ impl OldBytes for Old<'_> {
     }
 }
 
-struct New<'a> {
-    sink: NewSink<'a>,
-    /// Without layers, the plain bytes are the result: its digest is checked before the last window is written.
-    plain: Option<Sha256>,
-    expected: Sha256Digest,
-}
-
-impl NewBytes for New<'_> {
-    fn window(&mut self, plain: &[u8], last: Last) -> Result<(), ApplyError> {
-        if let Some(hash) = &mut self.plain {
-            hash.update(plain);
-            if last == Last::Yes {
-                expect_digest(self.expected, hash.clone())?;
-            }
-        }
-        plain.chunks(COPY_BYTES).try_for_each(|piece| self.sink.push(piece)).map_err(layer_error)
-    }
-}
-
 /// The errors of reading and writing keep their own names; the others are the layers'.
 fn layer_error(error: LayerError) -> ApplyError {
     match error {
         LayerError::ReadBase { source, .. } => ApplyError::ReadBase { source },
         LayerError::WriteResult { source, .. } => ApplyError::WriteResult { source },
         source => ApplyError::Layers { source },
-    }
-}
-
-/// The result on its way: hashed, and counted for whoever watches.
-struct Hashed<'a> {
-    result: &'a mut dyn Write,
-    hash: Sha256,
-    written: u64,
-    watch: &'a mut dyn FnMut(ByteCount),
-}
-
-impl Write for Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.result.write(bytes)?;
-        self.hash.update(bytes.get(..count).unwrap_or(bytes));
-        self.written += count as u64;
-        (self.watch)(ByteCount(self.written));
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.result.flush()
     }
 }
 
@@ -309,16 +414,14 @@ fn read_layers(head: &mut HeadReader<'_>, header: &Header) -> Result<Layers, App
     let mut rest = plain.as_slice();
     let layers = Layers::read(&mut rest, old_len, new_len).map_err(layer_error)?;
     let says = [
-        (layers.old_plain_len(), header.base_plain_size.0),
-        (layers.new_plain_len(), header.result_plain_size.0),
-        (layers.scratch().0, header.scratch.0),
-        (layers.memory().0, header.layers_memory.0),
-        (rest.len() as u64, 0),
+        ("base, unpacked,", layers.old_plain_len(), header.base_plain_size.0),
+        ("result, unpacked,", layers.new_plain_len(), header.result_plain_size.0),
+        ("need of storage", layers.scratch().0, header.scratch.0),
+        ("need of memory", layers.memory().0, header.layers_memory.0),
+        ("rest", rest.len() as u64, 0),
     ];
-    if says.iter().any(|(found, said)| found != said) {
-        return Err(ApplyError::Corrupt {
-            what: "the table of packed stretches is not what the header says",
-        });
+    if let Some((what, found, said)) = says.into_iter().find(|(_, found, said)| found != said) {
+        return Err(ApplyError::Table { what, said, found });
     }
     Ok(layers)
 }

@@ -5,6 +5,7 @@
 
 use warden_model::{ByteCount, Sha256Digest};
 use warden_patch::chart::{Copy, Lesson};
+use warden_patch::flash::workspace::STACK_BYTES;
 use warden_patch::mixing::{Seen, Shape};
 
 /// The first bytes of each patch.
@@ -133,7 +134,7 @@ impl Header {
         let lessons = size(1 << lessons_log, size_of::<Lesson>());
         let rest = if self.profile == Profile::Mcu {
             // A microcontroller writes its flash as it goes; block, view and weights live on its stack.
-            8 << 10
+            STACK_BYTES as u64
         } else {
             FIXED_MEMORY + self.window_bytes()
         };
@@ -203,7 +204,7 @@ pub(crate) trait Take {
     fn take(&mut self, into: &mut [u8]) -> Result<(), Self::Error>;
 }
 
-fn bytes<const N: usize, T: Take>(from: &mut T) -> Result<[u8; N], T::Error> {
+pub(crate) fn bytes<const N: usize, T: Take>(from: &mut T) -> Result<[u8; N], T::Error> {
     let mut bytes = [0; N];
     from.take(&mut bytes)?;
     Ok(bytes)
@@ -223,6 +224,9 @@ pub(crate) fn read_header<T: Take>(from: &mut T) -> Result<Header, T::Error> {
         1 => Profile::Linux,
         2 => Profile::Mcu,
         3 => Profile::Fast,
+        warden_patch::flash::head::PROFILE => {
+            return Err(HeadProblem::Corrupt("it was made for an update in place, for one slot").into());
+        }
         _ => return Err(HeadProblem::Corrupt("the header names an unknown profile").into()),
     };
     let sizes = read_sizes(from)?;
@@ -315,7 +319,7 @@ pub(crate) fn write_number(mut value: u64, out: &mut Vec<u8>) {
 }
 
 /// Reads a number. One number has one spelling: no last byte is 0 but the only one.
-fn number<T: Take>(from: &mut T) -> Result<u64, T::Error> {
+pub(crate) fn number<T: Take>(from: &mut T) -> Result<u64, T::Error> {
     let misspelled = || T::Error::from(HeadProblem::Corrupt("a number of the header is misspelled"));
     let mut value = 0_u64;
     for group in 0..NUMBER_BYTES_MAX {

@@ -23,7 +23,7 @@ use warden_model::ByteCount;
 use crate::codec::{Codec, CodecError, Hint, unpack_memory};
 
 pub(crate) use engine::unpack_onto;
-pub(crate) use new::NewSink;
+pub(crate) use new::{NewSink, SinkPlace, can_resume};
 pub(crate) use old::OldPlain;
 pub(crate) use table::LayerBuilder;
 
@@ -258,6 +258,24 @@ impl Layers {
         }
         self.stack.push(layer);
         Ok(())
+    }
+
+    /// Leaves what unpacks the old image: for whoever reads it and makes nothing.
+    pub(crate) fn only_old(mut self) -> Self {
+        for layer in &mut self.stack {
+            layer.new = Vec::new();
+            layer.codecs = Vec::new();
+        }
+        self
+    }
+
+    /// Leaves what packs the new image: for whoever makes it and reads another one.
+    pub(crate) fn only_new(mut self) -> Self {
+        for layer in &mut self.stack {
+            layer.old = Vec::new();
+            layer.hints = Vec::new();
+        }
+        self
     }
 
     /// Returns the layers, from the image upwards.

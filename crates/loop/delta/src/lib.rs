@@ -12,6 +12,8 @@ pub mod apply;
 mod codec;
 mod detect;
 pub mod format;
+pub mod index;
+pub mod inplace;
 mod layers;
 mod layout;
 pub mod make;
@@ -22,10 +24,13 @@ mod plan;
 mod stream;
 mod tell;
 
-pub use apply::{Applied, ApplyError, ApplyLimits, Extras, ReadSeek, apply, apply_with, read_header};
+pub use apply::{
+    Anew, Applied, ApplyError, ApplyLimits, Extras, PLACE_BYTES, Place, ReadSeek, ResultFile, Resume, Start,
+    apply, apply_resumable, apply_with, read_header,
+};
 pub use format::{Header, Profile};
 pub use layers::{LayerError, Scratch};
-pub use make::{Made, MakeError, MakeLimits, make};
+pub use make::{Made, MakeError, MakeLimits, Making, make, make_with};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 //! Refuses: images above the limits, a compression level that does not exist, less memory on the device than any patch
 //! takes.
 
+mod ways;
+
 use std::borrow::Cow;
 use std::io;
 
@@ -15,10 +17,10 @@ use warden_patch::mixing::Shape;
 use warden_patch::model::{Narrow, Wide};
 
 use crate::format::{COPIES_MAX, Header, Profile, Sizes, WindowHead, write_head};
-use crate::matcher::FILE_BYTES_MAX;
+use crate::matcher::{FILE_BYTES_MAX, sparse_copies};
 use crate::plan::{Planned, plan};
 use crate::stream::write::{Told, Window, WriteError, write_fast, write_mixed};
-use crate::tell::tell_all;
+use crate::tell::{alone, plain, tell_all, tell_data};
 
 /// What making a patch may cost, and what applying it may need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,9 +109,36 @@ pub enum MakeError {
     },
 }
 
+/// What is being done while a patch is made, in this order; where other ways are tried too, it begins again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Making {
+    /// What is packed in both images is unpacked, and files are paired.
+    Unpacking,
+    /// What both have in common is looked for.
+    Matching,
+    /// The rest is coded.
+    Coding,
+}
+
 /// Makes a patch that turns `base` into `result`, if one is worth it. The same input makes the same patch.
+///
+/// Where the patch is poor beside what a general compressor makes of the result alone, other ways are tried too, and the
+/// smallest patch is kept: its profile may be `fast` where `linux` was wished.
 pub fn make(base: &[u8], result: &[u8], limits: &MakeLimits) -> Result<Made, MakeError> {
-    let patch = encode(base, result, limits)?;
+    make_with(base, result, limits, &mut |_| {})
+}
+
+/// The same; `watch` is told what is being done, whenever that changes.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_with(
+    base: &[u8],
+    result: &[u8],
+    limits: &MakeLimits,
+    watch: &mut dyn FnMut(Making),
+) -> Result<Made, MakeError> {
+    let patch = smallest_with(base, result, limits, watch)?;
     if patch.len() < result.len() {
         Ok(Made::Patch(patch))
     } else {
@@ -117,42 +146,160 @@ pub fn make(base: &[u8], result: &[u8], limits: &MakeLimits) -> Result<Made, Mak
     }
 }
 
-/// Makes a patch, small or not.
+/// Makes the smallest patch of all ways, be it smaller than the result or not.
+fn smallest_with(
+    base: &[u8],
+    result: &[u8],
+    limits: &MakeLimits,
+    watch: &mut dyn FnMut(Making),
+) -> Result<Vec<u8>, MakeError> {
+    check_limits(base, result, limits)?;
+    let prepared = Prepared::watched(base, result, Way::first(limits.profile), watch);
+    watch(Making::Coding);
+    let (prepared, patch) = match prepared.code(limits) {
+        Ok(patch) => (prepared, patch),
+        // Packing again takes memory that telling the image as it is does not take.
+        Err(MakeError::Memory { .. }) if prepared.has_layers() => {
+            let flat = Prepared::new(base, result, Way::Flat);
+            let patch = flat.code(limits)?;
+            (flat, patch)
+        }
+        Err(error) => return Err(error),
+    };
+    ways::smallest((base, result), limits, (prepared, patch))
+}
+
+#[cfg(test)]
+pub(crate) fn smallest(base: &[u8], result: &[u8], limits: &MakeLimits) -> Result<Vec<u8>, MakeError> {
+    smallest_with(base, result, limits, &mut |_| {})
+}
+
+/// Makes a patch in the first way, small or not.
+#[cfg(test)]
 pub(crate) fn encode(base: &[u8], result: &[u8], limits: &MakeLimits) -> Result<Vec<u8>, MakeError> {
     check_limits(base, result, limits)?;
-    let planned = match limits.profile {
-        // A microcontroller has no room to unpack anything.
-        Profile::Mcu => Planned::flat(base, result),
-        Profile::Linux | Profile::Fast => plan(Cow::Borrowed(base), Cow::Borrowed(result)),
-    };
-    let mut told = tell_all(&planned);
-    let copies = copies_limit(limits);
-    for told in &mut told {
-        keep_longest(&mut told.copies, copies);
+    Prepared::new(base, result, Way::first(limits.profile)).code(limits)
+}
+
+/// How a pair is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Unpacked where that can be undone, file by file.
+    Planned,
+    /// As it is.
+    Flat,
+    /// As it is, by long exact copies only: they are found wherever they lie, and however often.
+    Sparse,
+    /// The result alone.
+    Alone,
+}
+
+impl Way {
+    fn first(profile: Profile) -> Self {
+        match profile {
+            // A microcontroller has no room to unpack anything.
+            Profile::Mcu => Self::Flat,
+            Profile::Linux | Profile::Fast => Self::Planned,
+        }
     }
-    let layers = &planned.layers;
-    let mut table = Vec::new();
-    if !layers.layers().is_empty() {
-        layers.write(&mut table);
-        table = zstd::bulk::compress(&table, TABLE_LEVEL).map_err(|source| MakeError::Compress { source })?;
+}
+
+/// A pair that was looked at: all that does not depend on how it is coded.
+struct Prepared<'a> {
+    planned: Planned<'a>,
+    told: Vec<Told>,
+    base: (Sha256Digest, ByteCount),
+    result: (Sha256Digest, ByteCount),
+}
+
+impl<'a> Prepared<'a> {
+    fn new(base: &'a [u8], result: &'a [u8], way: Way) -> Self {
+        Self::watched(base, result, way, &mut |_| {})
     }
-    let header = Header {
-        profile: limits.profile,
-        base: Sha256Digest(Sha256::digest(base).into()),
-        result: Sha256Digest(Sha256::digest(result).into()),
-        base_size: size_of(base),
-        result_size: size_of(result),
-        base_plain_size: size_of(&planned.old_plain),
-        result_plain_size: size_of(&planned.new_plain),
-        layers: u8::try_from(layers.layers().len()).unwrap_or(u8::MAX),
-        scratch: layers.scratch(),
-        layers_memory: if table.is_empty() { ByteCount(0) } else { layers.memory() },
-        copies_max: copies_max(&told),
-        windows: 0,
-        sizes: sizes(limits.profile, planned.new_plain.len()),
-        layers_len: table.len() as u64,
-    };
-    finish(header, &table, (&planned.old_plain, &planned.new_plain), told, limits)
+
+    fn watched(base: &'a [u8], result: &'a [u8], way: Way, watch: &mut dyn FnMut(Making)) -> Self {
+        watch(Making::Unpacking);
+        let planned = match way {
+            Way::Planned => plan(Cow::Borrowed(base), Cow::Borrowed(result)),
+            Way::Flat | Way::Sparse | Way::Alone => Planned::flat(base, result),
+        };
+        watch(Making::Matching);
+        let told = match way {
+            Way::Planned | Way::Flat => tell_all(&planned),
+            Way::Sparse | Way::Alone if result.is_empty() => Vec::new(),
+            Way::Sparse if !base.is_empty() => {
+                vec![tell_data(base, result, plain(sparse_copies(base, result)))]
+            }
+            Way::Sparse | Way::Alone => vec![alone(result)],
+        };
+        let about = |image: &[u8]| (Sha256Digest(Sha256::digest(image).into()), size_of(image));
+        Self { planned, told, base: about(base), result: about(result) }
+    }
+
+    fn has_layers(&self) -> bool {
+        !self.planned.layers.layers().is_empty()
+    }
+
+    /// Says whether nothing is taken over from the base, nor unpacked: then it is the result alone.
+    fn is_alone(&self) -> bool {
+        !self.has_layers() && self.told.iter().all(|told| told.copies.is_empty())
+    }
+
+    /// Codes it with the profile and the memory of `limits`.
+    fn code(&self, limits: &MakeLimits) -> Result<Vec<u8>, MakeError> {
+        let mut told = self.told.clone();
+        let copies = copies_limit(limits);
+        for told in &mut told {
+            keep_longest(&mut told.copies, copies);
+        }
+        let Planned { layers, old_plain, new_plain, .. } = &self.planned;
+        let mut table = Vec::new();
+        if self.has_layers() {
+            layers.write(&mut table);
+            table =
+                zstd::bulk::compress(&table, TABLE_LEVEL).map_err(|source| MakeError::Compress { source })?;
+        }
+        let header = Header {
+            profile: limits.profile,
+            base: self.base.0,
+            result: self.result.0,
+            base_size: self.base.1,
+            result_size: self.result.1,
+            base_plain_size: size_of(old_plain),
+            result_plain_size: size_of(new_plain),
+            layers: u8::try_from(layers.layers().len()).unwrap_or(u8::MAX),
+            scratch: layers.scratch(),
+            layers_memory: if table.is_empty() { ByteCount(0) } else { layers.memory() },
+            copies_max: copies_max(&told),
+            windows: 0,
+            sizes: sizes(limits.profile, new_plain.len()),
+            layers_len: table.len() as u64,
+        };
+        let images = (&**old_plain, &**new_plain);
+        let patch = finish(header.clone(), &table, images, told.clone(), limits)?;
+        if !is_list_long(&header, patch.len()) {
+            return Ok(patch);
+        }
+        let mut wide = header;
+        wide.sizes.window_log = WIDE_WINDOW_LOG;
+        // With little memory, the windows stay short.
+        Ok(match finish(wide, &table, images, told, limits) {
+            Ok(wider) if wider.len() < patch.len() => wider,
+            Ok(_) | Err(_) => patch,
+        })
+    }
+}
+
+/// The longer window, as a power of two: four times the usual memory for it.
+const WIDE_WINDOW_LOG: u32 = 22;
+
+/// Says whether a patch is so small that the list of its windows counts: a length and a check value for each of them.
+fn is_list_long(header: &Header, patch_len: usize) -> bool {
+    const WINDOW_HEAD_BYTES: u64 = 9;
+    let windows = header.result_plain_size.0 >> header.sizes.window_log;
+    windows > 1
+        && header.sizes.window_log < WIDE_WINDOW_LOG
+        && windows.saturating_mul(WINDOW_HEAD_BYTES * 50) > patch_len as u64
 }
 
 /// The Zstandard level of the table of packed stretches: some kilobytes, made once.
@@ -171,7 +318,7 @@ fn copies_limit(limits: &MakeLimits) -> usize {
 }
 
 /// Drops the shortest copies beyond `most`: their bytes become literals.
-fn keep_longest(copies: &mut Vec<Copy>, most: usize) {
+pub(crate) fn keep_longest(copies: &mut Vec<Copy>, most: usize) {
     if copies.len() > most {
         let mut lens: Vec<u32> = copies.iter().map(|copy| copy.len).collect();
         lens.sort_unstable_by(|a, b| b.cmp(a));

@@ -8,6 +8,7 @@
 //! a block of a file has changed, all its blocks are unpacked on both sides, since predictions need the whole file. Each
 //! layer is looked at once more, part by part, until nothing more can be unpacked.
 
+mod alone;
 mod choose;
 mod lay;
 mod parts;
@@ -25,6 +26,7 @@ use crate::layers::{LAYERS_MAX, Layers};
 use crate::layout::{self, Layout};
 use crate::pair::{Sketched, Sketcher, pair};
 
+pub(crate) use alone::{Alone, plan_alone};
 pub(crate) use spans::Candidate;
 
 /// What a device can lend to unpacking and packing.
@@ -84,19 +86,27 @@ pub(crate) struct PlannedPart {
     pub(crate) new: Range<u64>,
     /// The path of the file; empty for what lies between files.
     pub(crate) path: String,
-    /// Where in the file it begins: not 0 for the tail of a file that is stored elsewhere than its blocks.
-    pub(crate) at: u64,
+    /// What it holds of the file, in the coordinates of the new plain bytes: several stretches in a row where the image
+    /// leaves out zeros between them. Empty for what lies between files.
+    pub(crate) file: Vec<Extent>,
     /// The old file, whole, or the old bytes that lie where these lay; empty when there is no likely one.
     pub(crate) old: Vec<Extent>,
 }
 
-/// A stretch of an old file in the old plain bytes.
+impl PlannedPart {
+    /// Returns where in the file it begins: not 0 for the tail of a file that is stored elsewhere than its blocks.
+    pub(crate) fn at(&self) -> u64 {
+        self.file.first().map_or(0, |stretch| stretch.at)
+    }
+}
+
+/// A stretch of a file in plain bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// Where it begins in the file. Between extents lie zeros that the image does not store. A file that is stored with
     /// short heads between its blocks counts them as its own.
     pub(crate) at: u64,
-    /// Where it lies in the old plain bytes.
+    /// Where it lies in the plain bytes.
     pub(crate) start: u64,
     /// How many bytes it has.
     pub(crate) len: u64,
@@ -108,7 +118,7 @@ impl Extent {
     }
 
     /// Returns what of it lies between two places of the file; its length may be 0.
-    fn within(self, from: u64, to: u64) -> Self {
+    pub(crate) fn within(self, from: u64, to: u64) -> Self {
         let at = self.at.max(from);
         let end = self.at.saturating_add(self.len).min(to);
         let start = self.start.saturating_add(at.saturating_sub(self.at));
@@ -128,7 +138,8 @@ fn around(file: &[Extent], stretch: Extent, margin: u64) -> Vec<Extent> {
 struct Item {
     new: Range<u64>,
     path: Rc<str>,
-    at: u64,
+    /// What of the file it is: stretches in a row, without a gap.
+    file: Rc<[Extent]>,
     old: Rc<[Extent]>,
     kind: Kind,
 }
@@ -159,7 +170,7 @@ impl<'a> Planned<'a> {
         let part = PlannedPart {
             new: 0..new_len,
             path: String::new(),
-            at: 0,
+            file: Vec::new(),
             old: (old_len > 0).then_some(whole).into_iter().collect(),
         };
         Self {
@@ -204,7 +215,7 @@ pub(crate) fn plan_with<'a>(
     let whole = Item {
         new: 0..new_len,
         path: Rc::from(""),
-        at: 0,
+        file: Rc::from([Extent { at: 0, start: 0, len: new_len }]),
         old: (old_len > 0).then_some(Extent { at: 0, start: 0, len: old_len }).into_iter().collect(),
         kind: Kind::Changed,
     };
@@ -216,7 +227,7 @@ pub(crate) fn plan_with<'a>(
             break;
         }
     }
-    let parts = parts::parts(&state.items, state.old.len() as u64, state.new.len() as u64);
+    let parts = parts::parts(&state.items, state.old.len() as u64, &state.new);
     Planned { layers: state.layers, old_plain: state.old, new_plain: state.new, parts }
 }
 

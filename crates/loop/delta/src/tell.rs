@@ -2,6 +2,9 @@
 //!
 //! In: both files. Out: a part with its copies. Refuses nothing.
 
+mod gaps;
+mod holes;
+
 use warden_patch::atlas::Space;
 use warden_patch::chart::Copy;
 use warden_patch::part::Part;
@@ -13,9 +16,7 @@ use crate::normalise::normalise;
 use crate::plan::{Extent, Planned, PlannedPart};
 use crate::stream::write::{Told, price};
 
-/// A part longer than this, of which nothing is known but where it lies, is told by long exact copies only, in bytes: it
-/// is what lies between changed files, most of it packed bytes that have moved.
-const GAP_LEN_MAX: usize = 1 << 20;
+use holes::Stretches;
 
 /// How the names of a file system's own data start: tables, no code.
 const OWN_DATA: [&str; 4] = ["<squashfs ", "<erofs ", "<ext ", "<ubi "];
@@ -33,9 +34,13 @@ fn tell_part(planned: &Planned<'_>, part: &PlannedPart) -> Told {
         return alone(new);
     }
     let whole = planned.parts.len() == 1;
-    let mut told = if part.path.is_empty() && !whole && new.len().max(old.len()) > GAP_LEN_MAX {
-        tell_data(old, new, plain(matcher::sparse_copies(old, new)))
-    } else if part.at > 0 || OWN_DATA.iter().any(|name| part.path.starts_with(name)) {
+    let inside = part.old.iter().filter(|extent| extent.start >= start && extent.start < end);
+    let files = (Stretches::new(inside, start), Stretches::new(&part.file, part.new.start));
+    let mut told = if part.path.is_empty() && !whole && gaps::is_long(old, new) {
+        tell_data(old, new, plain(gaps::copies(old, new)))
+    } else if !part.path.is_empty() && (files.0.have_holes() || files.1.have_holes()) {
+        tell_as_best(old, new, holes::readings((&files.0, old), (&files.1, new)))
+    } else if part.at() > 0 || OWN_DATA.iter().any(|name| part.path.starts_with(name)) {
         tell_data(old, new, found(old, new, Arch::None))
     } else {
         tell(old, new)
@@ -63,7 +68,11 @@ fn reach(extents: &[Extent]) -> Option<(u64, u64)> {
 
 /// Tells `new` by `old`, in each likely way; keeps the way that costs the fewest bytes.
 pub(crate) fn tell(old: &[u8], new: &[u8]) -> Told {
-    let mut ways = readings(old, new).into_iter().map(|reading| tell_as(old, new, reading));
+    tell_as_best(old, new, readings(old, new))
+}
+
+fn tell_as_best(old: &[u8], new: &[u8], readings: Vec<(Detected, Detected)>) -> Told {
+    let mut ways = readings.into_iter().map(|reading| tell_as(old, new, reading));
     let (Some(first), second) = (ways.next(), ways.next()) else { return alone(new) };
     let Some(second) = second else { return first };
     let mut best = (price(old, new, &first), first);
@@ -121,12 +130,13 @@ fn found(old: &[u8], new: &[u8], arch: Arch) -> Vec<Copy> {
     plain(matcher::copies(old, new, MatchOptions { search_step_bytes: step_bytes(arch) }))
 }
 
-fn plain(copies: Vec<matcher::Copy>) -> Vec<Copy> {
+/// Returns copies as the coded stream has them.
+pub(crate) fn plain(copies: Vec<matcher::Copy>) -> Vec<Copy> {
     copies.into_iter().map(|copy| Copy { new: copy.new, old: copy.old, len: copy.len }).collect()
 }
 
 /// Tells a file that holds no code that we know.
-fn tell_data(old: &[u8], new: &[u8], copies: Vec<Copy>) -> Told {
+pub(crate) fn tell_data(old: &[u8], new: &[u8], copies: Vec<Copy>) -> Told {
     let spaces = (Space::flat(0, narrow(old.len())), Space::flat(0, narrow(new.len())));
     let part = Part { new_len: narrow(new.len()), old_len: narrow(old.len()), spaces, ..Part::default() };
     Told { part, copies }

@@ -1,6 +1,9 @@
 //! Pairs of images through both directions, and patches that want harm.
 
+mod hostile;
 mod pieces;
+mod resume;
+mod worst;
 
 use std::io::Cursor;
 
@@ -336,7 +339,8 @@ fn hostile_heads_are_refused() {
     let corrupt = |what: &str, patch: &[u8], expected: &str| {
         check_refused(what, patch, &format!("the patch is corrupt: {expected}"));
     };
-    corrupt("a profile", &changed(8, 4), "the header names an unknown profile");
+    corrupt("a profile", &changed(8, 5), "the header names an unknown profile");
+    corrupt("one slot", &changed(8, 4), "it was made for an update in place, for one slot");
     corrupt("layers", &changed(9, 4), "the header names too many layers");
     (10..15)
         .for_each(|at| corrupt("a table", &changed(at, 23), "the header names a table that is too large"));

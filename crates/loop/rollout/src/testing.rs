@@ -165,5 +165,8 @@ pub(crate) fn report(device: &str, action: Option<u64>, phase: Option<ReportPhas
         detail: String::new(),
         downloaded: ByteCount(0),
         full: ByteCount(0),
+        way: None,
+        loading_millis: 0,
+        applying_millis: 0,
     }
 }

@@ -209,6 +209,8 @@ pub fn local_millis(output: &Output, faults: &Faults, version: Option<&Version>)
         | Output::Poll
         | Output::FetchMetadata { .. }
         | Output::Download { .. }
+        | Output::LoadPieces { .. }
+        | Output::Assemble(_)
         | Output::Report(_)
         | Output::Feedback { .. }
         | Output::WaitUntil(_) => SAVE_MILLIS,

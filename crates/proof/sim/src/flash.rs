@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use warden_agent::device::resume::RECORD_EVERY;
 use warden_agent::machine::{BootView, Journal, Place, Trial};
 use warden_model::Sha256Digest;
 use warden_model::device::Slot;
@@ -48,6 +49,8 @@ impl Content {
 pub struct Flash {
     slots: BTreeMap<Slot, Content>,
     staging: Option<Content>,
+    /// The slot that a patch is making, and the image: there is a record of how far it is.
+    recorded: Option<(Slot, Sha256Digest)>,
     /// The slot that the boot loader falls back to.
     pub confirmed: Slot,
     /// The slot that runs.
@@ -62,7 +65,15 @@ impl Flash {
     /// Makes the flash of a new device: one image, one journal.
     pub fn factory(slot: Slot, image: Content, journal: Journal) -> Self {
         let slots = BTreeMap::from([(slot, image)]);
-        Self { slots, staging: None, confirmed: slot, running: slot, trial: Trial::None, journal }
+        Self {
+            slots,
+            staging: None,
+            recorded: None,
+            confirmed: slot,
+            running: slot,
+            trial: Trial::None,
+            journal,
+        }
     }
 
     /// Returns what is in a slot.
@@ -102,10 +113,27 @@ impl Flash {
         let content = Content { artifact, size, written: offset.min(size), soundness };
         match place {
             Place::Slot(slot) => {
+                self.recorded = None;
                 self.slots.insert(slot, content);
             }
             Place::Staging => self.staging = Some(content),
         }
+    }
+
+    /// Starts to make a slot from a patch, or goes on after a cut; returns from which byte on. What is torn in front of the
+    /// record is found, and all is made anew.
+    pub fn begin_patched(&mut self, slot: Slot, image: Sha256Digest, size: u64) -> u64 {
+        let recorded = self.recorded == Some((slot, image));
+        let before = self.slot(slot).filter(|content| {
+            recorded
+                && content.artifact == image
+                && content.size == size
+                && content.soundness == Soundness::Sound
+        });
+        let from = before.map_or(0, |content| content.written / RECORD_EVERY.0 * RECORD_EVERY.0);
+        self.begin(Place::Slot(slot), image, size, from);
+        self.recorded = Some((slot, image));
+        from
     }
 
     /// Writes on, up to this many bytes from the start.

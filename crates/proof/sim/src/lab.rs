@@ -211,7 +211,11 @@ impl Bench<'_> {
             }
             Output::RunHealth => Next::Answer(self.health()),
             // Orders at hand need nothing from a server: only a machine at rest asks for those.
-            Output::WaitUntil(_) | Output::FetchMetadata { .. } | Output::Download { .. } => Next::Rest,
+            Output::WaitUntil(_)
+            | Output::FetchMetadata { .. }
+            | Output::Download { .. }
+            | Output::LoadPieces { .. }
+            | Output::Assemble(_) => Next::Rest,
             // There is no server in the lab.
             Output::Poll => Next::Answer(Input::PollFailed),
             Output::Report(_) | Output::Feedback { .. } => Next::Answer(Input::NotDelivered),

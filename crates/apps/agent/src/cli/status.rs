@@ -93,6 +93,8 @@ fn in_words(update: &Update) -> String {
             format!("loads a patch, {done_bytes} of {} bytes", patch.size_bytes)
         }
         Step::Applying { .. } => "applies a patch".to_owned(),
+        Step::LoadingPieces { done_bytes, .. } => format!("loads what it lacks, {done_bytes} bytes so far"),
+        Step::Assembling { .. } => "puts the pieces together".to_owned(),
         Step::LoadingImage { done_bytes } => format!("loads the whole image, {done_bytes} bytes so far"),
         Step::Writing => "writes the other slot".to_owned(),
         Step::Verifying { .. } => "reads the other slot back".to_owned(),

@@ -3,6 +3,7 @@
 //! ```text
 //! identity.json        who the device is              slots/a.img, b.img   the two firmware slots
 //! boot/state.{0,1}     the boot loader's state        journal/state.{0,1}  the machine's journal
+//!                                                     journal/patch.{0,1}  how far the patch in work is
 //! trust/*.json         signed metadata, root pinned   keys/                device key, certificate, authority
 //! staging/             patches on their way           run/root             the booted image, unpacked
 //! ```
@@ -90,9 +91,14 @@ impl DeviceDir {
         self.root.join("keys")
     }
 
+    /// Returns the staging area.
+    pub fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
     /// Returns the staged file of an artifact.
     pub fn staged(&self, digest: Sha256Digest) -> PathBuf {
-        self.root.join("staging").join(digest.to_string())
+        self.staging().join(digest.to_string())
     }
 
     /// Returns the folder of the booted image, unpacked.
@@ -102,7 +108,7 @@ impl DeviceDir {
 
     /// Empties the staging area, but for one artifact.
     pub fn clear_staging(&self, but: Option<Sha256Digest>) -> Result<()> {
-        let staging = self.root.join("staging");
+        let staging = self.staging();
         let keep = but.map(|digest| self.staged(digest));
         for entry in fs::read_dir(&staging).with_context(|| format!("list {}", staging.display()))? {
             let path = entry?.path();

@@ -1,25 +1,26 @@
 //! Slots: written in a stream, flushed, read back.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
-use warden_delta::{Applied, ApplyError, ApplyLimits, Extras, Scratch};
+use warden_delta::{Applied, ApplyError, ApplyLimits};
 use warden_model::device::Slot;
 use warden_model::{ByteCount, Sha256Digest};
 
 use super::dir::DeviceDir;
 use super::pair::sync_dir;
+use super::resume;
 use crate::machine::{Input, PatchTarget, Verification, WriteFailure};
 
 /// The piece in which slots are read and written: large enough for flash, little memory.
-const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
 /// Most memory that a patch may take: half of the smallest Linux device that we serve has it to spare.
-const PATCH_MEMORY_MAX: ByteCount = ByteCount::mib(32);
+pub(super) const PATCH_MEMORY_MAX: ByteCount = ByteCount::mib(32);
 /// Most storage that a patch may take beside the slot: an unpacked kernel and initramfs.
-const PATCH_SCRATCH_MAX: ByteCount = ByteCount::mib(256);
+pub(super) const PATCH_SCRATCH_MAX: ByteCount = ByteCount::mib(256);
 
 /// Says whether an error means that the disk is full.
 pub fn is_full(error: &io::Error) -> bool {
@@ -37,7 +38,7 @@ pub fn give_back(path: &Path) {
 }
 
 /// Opens a file to write from its start; what was in it is gone.
-fn fresh(path: &Path) -> io::Result<File> {
+pub(super) fn fresh(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).write(true).truncate(true).open(path)
 }
 
@@ -100,7 +101,7 @@ pub fn write_image(source: &Path, slot: &Path, size: ByteCount) -> Input {
     }
 }
 
-fn failed(error: &io::Error, otherwise: WriteFailure, what: &str) -> Input {
+pub(super) fn failed(error: &io::Error, otherwise: WriteFailure, what: &str) -> Input {
     let failure = if is_full(error) { WriteFailure::NoSpace } else { otherwise };
     Input::WriteFailed { failure, detail: format!("{what}: {error}") }
 }
@@ -114,7 +115,7 @@ pub fn apply_patch(
     (base, slot): (Slot, Slot),
     (image, size): (Sha256Digest, ByteCount),
 ) -> Input {
-    let mut file = match open_checked(patch_file, patch) {
+    let file_of_patch = match open_checked(patch_file, patch) {
         Ok(file) => file,
         Err(detail) => return Input::WriteFailed { failure: WriteFailure::Patch, detail },
     };
@@ -123,15 +124,18 @@ pub fn apply_patch(
         Err(error) => return failed(&error, WriteFailure::Broken, "open the running slot"),
     };
     let slot_path = dir.slot(slot);
-    let slot = match fresh(&slot_path) {
-        Ok(slot) => slot,
+    // What is in it may be from before a cut.
+    let file = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&slot_path);
+    let made = match file {
+        Ok(to) => apply_files(dir, base, (&file_of_patch, patch.digest), (&to, slot), size),
         Err(error) => return failed(&error, WriteFailure::Broken, "open the slot"),
     };
-    let mut result = BufWriter::with_capacity(PIECE_BYTES, slot);
-    let input = match apply_files(dir, base, &mut file, &mut result, size) {
-        Ok(applied) if applied.header.result == image => finish(result),
+    let input = match made {
+        Ok(applied) if applied.header.result == image => Input::Written,
         Ok(_) => patch_failed("the patch makes another image than the one that was ordered"),
-        Err(ApplyError::WriteResult { source }) => failed(&source, WriteFailure::Broken, "write the slot"),
+        Err(ApplyError::WriteResult { source } | ApplyError::Journal { source }) => {
+            failed(&source, WriteFailure::Broken, "write the slot")
+        }
         Err(error) => patch_failed(&format!("{:#}", anyhow::Error::from(error))),
     };
     if matches!(input, Input::WriteFailed { failure: WriteFailure::NoSpace, .. }) {
@@ -143,9 +147,9 @@ pub fn apply_patch(
 /// Applies a patch. Long streams are unpacked to a file without a name: whatever stops us, nothing of it is left.
 fn apply_files(
     dir: &DeviceDir,
-    mut base: File,
-    patch: &mut File,
-    result: &mut dyn Write,
+    base: File,
+    patch: (&File, Sha256Digest),
+    slot: (&File, Slot),
     size: ByteCount,
 ) -> Result<Applied, ApplyError> {
     let limits =
@@ -154,12 +158,10 @@ fn apply_files(
     let scratch = OpenOptions::new().create(true).read(true).write(true).truncate(true).open(&place);
     let mut scratch = scratch.and_then(|file| fs::remove_file(&place).map(|()| file));
     // Most patches need none: that there is no room for it is told only when one does.
-    let scratch = scratch.as_mut().ok().map(|file| file as &mut dyn Scratch);
-    let extras = Extras { limits: &limits, scratch, watch: &mut |_| {} };
-    warden_delta::apply_with(&mut base, &mut BufReader::new(patch), result, extras)
+    resume::make(&mut resume::Job { dir, patch, base, slot, limits }, scratch.as_mut().ok())
 }
 
-fn finish(result: BufWriter<File>) -> Input {
+pub(super) fn finish(result: BufWriter<File>) -> Input {
     let flushed =
         result.into_inner().map_err(io::IntoInnerError::into_error).and_then(|slot| slot.sync_all());
     match flushed {
@@ -168,12 +170,11 @@ fn finish(result: BufWriter<File>) -> Input {
     }
 }
 
-fn patch_failed(detail: &str) -> Input {
+pub(super) fn patch_failed(detail: &str) -> Input {
     Input::WriteFailed { failure: WriteFailure::Patch, detail: detail.to_owned() }
 }
 
 fn open_checked(file: &Path, patch: &PatchTarget) -> Result<File, String> {
-    use std::io::{Seek, SeekFrom};
     let says = |error: io::Error| format!("read the patch: {error}");
     let mut file = File::open(file).map_err(says)?;
     let mut hash = Sha256::new();
@@ -183,7 +184,6 @@ fn open_checked(file: &Path, patch: &PatchTarget) -> Result<File, String> {
     if (ByteCount(length), found) != (patch.size, patch.digest) {
         return Err("the patch is not the one that was signed".to_owned());
     }
-    file.seek(SeekFrom::Start(0)).map_err(says)?;
     Ok(file)
 }
 

@@ -114,6 +114,19 @@ pub struct Signed {
     pub image: Option<ImageTarget>,
     /// The signed patches that make it.
     pub patches: Vec<PatchTarget>,
+    /// The indexes of all signed images that have one.
+    pub indexes: Vec<IndexTarget>,
+}
+
+/// The signed head of an image's index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexTarget {
+    /// The image.
+    pub image: Sha256Digest,
+    /// The digest of the head.
+    pub head: Sha256Digest,
+    /// The size of the head.
+    pub size: ByteCount,
 }
 
 /// A signed image.
@@ -160,6 +173,8 @@ pub enum LoadFailure {
     NoSpace,
     /// The server offers other bytes than those that were signed, for instance more of them.
     WrongBytes,
+    /// The way of pieces would take about as much as the whole image.
+    NotWorth,
 }
 
 /// Why a slot could not be written.

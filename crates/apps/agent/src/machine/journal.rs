@@ -115,6 +115,21 @@ pub struct Update {
     pub reported: Option<ReportPhase>,
     /// What was downloaded for it, in bytes.
     pub downloaded_bytes: u64,
+    /// What it cost beside that; journals of older agents do not have it.
+    #[serde(default)]
+    pub cost: Cost,
+}
+
+/// What an update cost in time, and how its bytes came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cost {
+    /// What filled the slot; absent until it is filled.
+    pub filled: Option<Made>,
+    /// How long bytes were loaded, in milliseconds.
+    pub loading_millis: u64,
+    /// How long the slot was written from what was loaded, in milliseconds.
+    pub applying_millis: u64,
 }
 
 /// Who ordered an update.
@@ -162,6 +177,25 @@ pub struct Patch {
     pub base: Sha256Digest,
 }
 
+/// The index by which an image is fetched in pieces, as the journal keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// The digest of its head.
+    #[serde(with = "form::text")]
+    pub head: Sha256Digest,
+    /// The size of its head in bytes.
+    pub size_bytes: u64,
+}
+
+/// By which indexes an image is fetched in pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Indexes {
+    /// The image's own.
+    pub wanted: Index,
+    /// That of the running image; absent when nobody signed one: then the slot is taken as it is.
+    pub running: Option<Index>,
+}
+
 /// How far an update has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -175,10 +209,22 @@ pub enum Step {
         /// Bytes that are safely on disk.
         done_bytes: u64,
     },
-    /// The patch is staged and makes the image; starts from its beginning after a cut.
+    /// The patch is staged and makes the image; after a cut it goes on from the device's own record of how far it is.
     Applying {
         /// The patch.
         patch: Patch,
+    },
+    /// What the device lacks of the image is on its way to the staging area, in pieces.
+    LoadingPieces {
+        /// By which indexes.
+        indexes: Indexes,
+        /// Bytes that are safely on disk, the indexes' own included.
+        done_bytes: u64,
+    },
+    /// The pieces are staged and make the image, with what the running slot holds; starts from its beginning after a cut.
+    Assembling {
+        /// By which indexes.
+        indexes: Indexes,
     },
     /// The whole image is on its way into the slot.
     LoadingImage {
@@ -222,6 +268,8 @@ pub enum Made {
     Whole,
     /// A patch.
     Patch,
+    /// Pieces that an index told of, and what the running slot holds.
+    Pieces,
     /// An older update: the image was there already.
     Before,
 }

@@ -11,7 +11,7 @@ use super::input::{
 use super::journal::{Made, Patch, Source, Standing, Step, Target};
 use super::offer::Hold;
 use super::output::{Output, Place};
-use super::{Asked, FAILURES_MAX, Machine, Settings};
+use super::{Asked, FAILURES_MAX, Machine, Settings, pieces};
 
 impl Machine {
     /// Returns whether the order in work may go on at present, as far as the server has a say.
@@ -32,6 +32,9 @@ impl Machine {
             return None;
         }
         let update = self.journal.update.as_ref()?;
+        if let Some(step) = self.pieces_step(update) {
+            return Some(step);
+        }
         let slot = self.journal.slot.other();
         let image = update.image;
         let image_size = update.target.as_ref().map_or(ByteCount(0), |target| ByteCount(target.size_bytes));
@@ -57,15 +60,22 @@ impl Machine {
                 let tries = self.settings.tries.max(1);
                 (Asked::Boot, Output::ArmAndReboot { slot, tries })
             }
-            // These belong to the boot, see `boot_step`.
-            Step::Trial | Step::Confirming { .. } | Step::Reverting { .. } => return None,
+            // These belong to the boot, see `boot_step`; pieces are told above.
+            Step::Trial
+            | Step::Confirming { .. }
+            | Step::Reverting { .. }
+            | Step::LoadingPieces { .. }
+            | Step::Assembling { .. } => return None,
         })
     }
 
     /// Takes a step. Whoever starts to write the other slot forgets what it held, in the same save: after a cut
     /// nobody takes a half-written slot for an image.
     pub(super) fn set_step(&mut self, step: Step) {
-        if matches!(step, Step::Applying { .. } | Step::LoadingImage { .. } | Step::Writing) {
+        if matches!(
+            step,
+            Step::Applying { .. } | Step::Assembling { .. } | Step::LoadingImage { .. } | Step::Writing
+        ) {
             self.journal.other = None;
         }
         if let Some(update) = &mut self.journal.update {
@@ -127,7 +137,10 @@ impl Machine {
                 let patch = Patch { digest: patch.digest, size_bytes: patch.size.0, base: patch.base };
                 Step::LoadingPatch { patch, done_bytes: 0 }
             }
-            None => Step::LoadingImage { done_bytes: 0 },
+            None => match pieces::indexes(signed, wanted, base) {
+                Some(indexes) => Step::LoadingPieces { indexes, done_bytes: 0 },
+                None => Step::LoadingImage { done_bytes: 0 },
+            },
         };
         self.set_step(step);
     }
@@ -149,7 +162,9 @@ impl Machine {
     /// Notes what is safely on disk.
     pub(super) fn loaded(&mut self, done: ByteCount) {
         let Some(update) = &mut self.journal.update else { return };
-        let (Step::LoadingPatch { done_bytes, .. } | Step::LoadingImage { done_bytes }) = &mut update.step
+        let (Step::LoadingPatch { done_bytes, .. }
+        | Step::LoadingPieces { done_bytes, .. }
+        | Step::LoadingImage { done_bytes }) = &mut update.step
         else {
             return;
         };
@@ -165,6 +180,7 @@ impl Machine {
         let image_size = update.target.as_ref().map_or(0, |target| target.size_bytes);
         let (size, next) = match update.step {
             Step::LoadingPatch { patch, .. } => (patch.size_bytes, Step::Applying { patch }),
+            Step::LoadingPieces { indexes, done_bytes } => (done_bytes, Step::Assembling { indexes }),
             Step::LoadingImage { .. } => (image_size, Step::Verifying { made: Made::Whole }),
             _ => return,
         };
@@ -181,12 +197,16 @@ impl Machine {
     ) {
         self.loaded(done);
         let patching = matches!(self.step(), Some(Step::LoadingPatch { .. }));
+        let pieces = matches!(self.step(), Some(Step::LoadingPieces { .. }));
         match failure {
+            LoadFailure::NoSpace | LoadFailure::WrongBytes | LoadFailure::NotWorth if pieces => {
+                self.leave_pieces(detail);
+            }
             LoadFailure::Network => self.try_later(detail, now),
             // The whole image needs no staging area, and is another file: it may still work.
             LoadFailure::NoSpace | LoadFailure::WrongBytes if patching => self.load_whole_image(),
             LoadFailure::NoSpace => self.fail(Cause::NoSpace, detail, now),
-            LoadFailure::WrongBytes => self.fail(Cause::WrongBytes, detail, now),
+            LoadFailure::WrongBytes | LoadFailure::NotWorth => self.fail(Cause::WrongBytes, detail, now),
         }
     }
 
@@ -198,6 +218,7 @@ impl Machine {
     pub(super) fn written(&mut self) {
         let made = match self.step() {
             Some(Step::Applying { .. }) => Made::Patch,
+            Some(Step::Assembling { .. }) => Made::Pieces,
             _ => Made::Whole,
         };
         self.set_step(Step::Verifying { made });
@@ -206,6 +227,9 @@ impl Machine {
     pub(super) fn write_failed(&mut self, failure: WriteFailure, detail: &str, now: Timestamp) {
         let from_server = self.journal.update.as_ref().is_some_and(|update| update.source != Source::Local);
         match failure {
+            WriteFailure::Patch if matches!(self.step(), Some(Step::Assembling { .. })) => {
+                self.leave_pieces("the pieces do not make the image");
+            }
             WriteFailure::Patch if from_server => self.load_whole_image(),
             WriteFailure::Patch => self.fail(Cause::WrongBytes, detail, now),
             WriteFailure::NoSpace => self.fail(Cause::NoSpace, detail, now),
@@ -232,7 +256,7 @@ impl Machine {
             Verification::Differs => {
                 let from_server = update.source != Source::Local;
                 let again = match made {
-                    Made::Patch => from_server,
+                    Made::Patch | Made::Pieces => from_server,
                     // A resumed download may hold a torn piece: once, all of it is loaded anew.
                     Made::Whole => from_server && !std::mem::replace(&mut update.second_try, true),
                     Made::Before => from_server && update.order == Order::Install,

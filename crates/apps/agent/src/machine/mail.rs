@@ -6,6 +6,7 @@ use warden_wire::ddi::{Execution, Feedback, Finished};
 use warden_wire::report::DETAIL_CHARS_MAX;
 
 use super::backoff::Backoff;
+use super::cost::way;
 use super::journal::{Closing, Ending, Letter, Source};
 use super::output::{Channel, Output};
 use super::{Asked, LETTERS_MAX, Machine, SIGN_OF_LIFE};
@@ -67,6 +68,7 @@ impl Machine {
         journal.report_counter = journal.report_counter.saturating_add(1);
         let confirmed = journal.confirmed.running();
         let update = journal.update.as_mut();
+        let cost = update.as_ref().map(|update| update.cost).unwrap_or_default();
         let on_trial = self.boot.running != journal.slot;
         let running = match update.as_ref().and_then(|update| Some((update.image, update.target.as_ref()?))) {
             Some((image, target)) if on_trial => {
@@ -93,6 +95,9 @@ impl Machine {
                     .and_then(|update| update.target.as_ref())
                     .map_or(0, |target| target.size_bytes),
             ),
+            way: cost.filled.map(way),
+            loading_millis: cost.loading_millis,
+            applying_millis: cost.applying_millis,
         };
         if let Some(update) = update {
             update.reported = phase;

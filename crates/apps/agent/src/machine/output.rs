@@ -8,6 +8,7 @@ use warden_wire::ddi::Feedback;
 
 use super::Journal;
 use super::input::PatchTarget;
+use super::journal::Indexes;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,16 @@ pub enum Output {
         /// The size of the result: never write more.
         size: ByteCount,
     },
+    /// Load a slice of what the device lacks of an image, by its index. Answer: `DownloadProgress`, `DownloadFailed`, both with
+    /// what is on disk of indexes and pieces together; `DownloadFinished` once the last of it was told.
+    LoadPieces {
+        /// The image, and by which indexes.
+        order: Box<PiecesOrder>,
+        /// Bytes that are there already; without any, the staging area is emptied first.
+        offset: ByteCount,
+    },
+    /// Make the image from the staged pieces and the running slot. Answer: `Written`, `WriteFailed`.
+    Assemble(Box<PiecesOrder>),
     /// Write an image that lies at hand into a slot. Answer: `Written`, `WriteFailed`.
     WriteImage {
         /// The slot to write.
@@ -92,6 +103,23 @@ pub enum Output {
     },
     /// Do nothing until then. Answer: `Tick`.
     WaitUntil(Timestamp),
+}
+
+/// An image that is fetched in pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PiecesOrder {
+    /// By which indexes.
+    pub indexes: Indexes,
+    /// The slot that runs.
+    pub base: Slot,
+    /// The size of the image in it.
+    pub base_size: ByteCount,
+    /// The slot to write.
+    pub slot: Slot,
+    /// The digest of the image.
+    pub image: Sha256Digest,
+    /// The size of the image: never write more.
+    pub size: ByteCount,
 }
 
 /// Where a download goes.

@@ -7,7 +7,7 @@ use warden_wire::ddi::{CancelBase, DeploymentBase};
 
 use super::backoff::Backoff;
 use super::input::{ImageTarget, PatchTarget, PollAnswer};
-use super::journal::{Closing, Ending, Made, Patch, Source, Standing, Step, Target, Update};
+use super::journal::{Closing, Cost, Ending, Made, Patch, Source, Standing, Step, Target, Update};
 use super::offer::{Hold, Offer, OfferError};
 use super::output::{Channel, Output};
 use super::{Asked, Machine};
@@ -127,6 +127,7 @@ impl Machine {
                 second_try: false,
                 reported: None,
                 downloaded_bytes: 0,
+                cost: Cost::default(),
             });
             self.fail(Cause::NotTrusted, why, now);
             self.journal.update = in_work;
@@ -181,6 +182,7 @@ impl Machine {
             second_try: false,
             reported: None,
             downloaded_bytes: 0,
+            cost: Cost::default(),
         }
     }
 
@@ -213,6 +215,7 @@ impl Machine {
             second_try: false,
             reported: None,
             downloaded_bytes: 0,
+            cost: Cost::default(),
         });
         if let Some((cause, why)) = self.refusal(image) {
             return self.fail(cause, &why, now);
@@ -229,6 +232,8 @@ impl Step {
             Self::Accepted
             | Self::LoadingPatch { .. }
             | Self::Applying { .. }
+            | Self::LoadingPieces { .. }
+            | Self::Assembling { .. }
             | Self::LoadingImage { .. }
             | Self::Writing
             | Self::Verifying { .. }

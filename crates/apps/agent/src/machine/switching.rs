@@ -60,6 +60,8 @@ impl Machine {
             | Step::Accepted
             | Step::LoadingPatch { .. }
             | Step::Applying { .. }
+            | Step::LoadingPieces { .. }
+            | Step::Assembling { .. }
             | Step::LoadingImage { .. }
             | Step::Writing
             | Step::Verifying { .. } => {}
@@ -85,6 +87,8 @@ impl Machine {
                 Step::Accepted
                 | Step::LoadingPatch { .. }
                 | Step::Applying { .. }
+                | Step::LoadingPieces { .. }
+                | Step::Assembling { .. }
                 | Step::LoadingImage { .. }
                 | Step::Writing
                 | Step::Verifying { .. },

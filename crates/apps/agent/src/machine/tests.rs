@@ -1,6 +1,8 @@
 //! The machine against tables of situations: the good way, each refusal, a power cut at each step.
 
+mod cost;
 mod cuts;
+mod pieces;
 mod world;
 
 use self::world::{Content, NEW, OLD, Offered, PATCH, SIZE, World, image_target, patch_target};
@@ -183,7 +185,7 @@ fn updated() -> World {
 fn an_order_to_turn_back_takes_the_image_that_is_there_even_below_the_counter() {
     let mut world = updated();
     world.offered = Some(Offered { order: Order::TurnBack, ..Offered::install(11, OLD) });
-    world.signed = Signed { image: None, patches: vec![] };
+    world.signed = Signed { image: None, patches: vec![], indexes: vec![] };
     let phases = [Phase::Installed, Phase::Booted, Phase::RolledBack];
     check(&mut world, &phases, Some(Cause::Ordered), OLD, Finished::Success);
     assert_eq!(world.loaded, []);

@@ -133,8 +133,20 @@ impl Client {
 
     /// Opens an artifact from a byte on.
     pub(super) fn open(&self, url: &str, offset: u64) -> Result<Stream> {
+        self.open_part(url, (offset > 0).then(|| format!("bytes={offset}-")))
+    }
+
+    /// Opens an artifact from a byte to another one, both included.
+    pub(super) fn open_range(&self, url: &str, first: u64, last: u64) -> Result<Stream> {
+        self.open_part(url, Some(format!("bytes={first}-{last}")))
+    }
+
+    fn open_part(&self, url: &str, range: Option<String>) -> Result<Stream> {
         let request = self.loads.get(url).header("accept", "application/octet-stream");
-        let request = if offset > 0 { request.header("range", format!("bytes={offset}-")) } else { request };
+        let request = match range {
+            Some(range) => request.header("range", range),
+            None => request,
+        };
         let response = request.call().with_context(|| format!("get {url}"))?;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         // Transformed bytes are not the signed bytes.

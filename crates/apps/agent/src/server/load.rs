@@ -8,17 +8,18 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use warden_delta::index::Range;
 use warden_model::{ByteCount, Sha256Digest};
 
 use super::http::{Client, Stream};
 use crate::device::slot::{give_back, is_full};
 use crate::driver::Slice;
-use crate::machine::{Input, LoadFailure};
+use crate::machine::{Input, LoadFailure, Place};
 
 /// After so many bytes the slice is flushed and the machine is asked: what a cut can cost.
-const SLICE_BYTES_MAX: u64 = 1024 * 1024;
+pub(super) const SLICE_BYTES_MAX: u64 = 1024 * 1024;
 /// After so long the machine is asked too, so that a cancellation is seen on a slow network.
-const SLICE_TIME_MAX: Duration = Duration::from_secs(5);
+pub(super) const SLICE_TIME_MAX: Duration = Duration::from_secs(5);
 /// The piece that is read at once.
 const PIECE_BYTES: usize = 32 * 1024;
 /// The slowest server that is put up with, in bytes a second over [`RATE_WINDOW`]: a server that trickles to keep a
@@ -37,9 +38,9 @@ pub(super) struct Open {
 }
 
 /// Why a slice ended early.
-struct Broken {
-    failure: LoadFailure,
-    detail: String,
+pub(super) struct Broken {
+    pub(super) failure: LoadFailure,
+    pub(super) detail: String,
 }
 
 impl Broken {
@@ -47,11 +48,11 @@ impl Broken {
         Self { failure: LoadFailure::Network, detail: detail.into() }
     }
 
-    fn wrong(detail: impl Into<String>) -> Self {
+    pub(super) fn wrong(detail: impl Into<String>) -> Self {
         Self { failure: LoadFailure::WrongBytes, detail: detail.into() }
     }
 
-    fn disk(what: &str, error: &io::Error) -> Self {
+    pub(super) fn disk(what: &str, error: &io::Error) -> Self {
         let failure = if is_full(error) { LoadFailure::NoSpace } else { LoadFailure::Network };
         Self { failure, detail: format!("{what}: {error}") }
     }
@@ -111,6 +112,10 @@ fn load_slice(
 
 fn connect(client: &Client, url: &str, slice: &Slice, done: &mut u64) -> Result<Open, Broken> {
     let stream = client.open(url, *done).map_err(|error| Broken::network(format!("{error:#}")))?;
+    if stream.status == 404 && slice.place == Place::Staging {
+        // What is staged only saves bytes: where the server has lost it, there is another way.
+        return Err(Broken::wrong("the server does not have it"));
+    }
     *done = accepted_offset(&stream, *done, slice.size.0)?;
     let now = Instant::now();
     Ok(Open { digest: slice.digest, position: *done, body: stream.body, window_began: now, window_bytes: 0 })
@@ -135,6 +140,72 @@ fn accepted_offset(stream: &Stream, asked: u64, size: u64) -> Result<u64, Broken
         416 => Err(Broken::wrong("the server has fewer bytes than were signed")),
         status => Err(Broken::network(format!("the server answers with status {status}"))),
     }
+}
+
+/// A range of an artifact that goes behind what is staged of it.
+pub(super) struct Piece {
+    /// The artifact.
+    pub(super) digest: Sha256Digest,
+    /// Its size.
+    pub(super) size: u64,
+    /// What is missing of a range.
+    pub(super) range: Range,
+    /// How much is staged.
+    pub(super) staged: u64,
+}
+
+/// Loads a range, or a slice of it, to the end of a file; returns how long the file is then. `open` keeps the connection of a
+/// range that goes on.
+pub(super) fn load_range(
+    client: &Client,
+    url: &str,
+    path: &Path,
+    piece: &Piece,
+    open: &mut Option<Open>,
+) -> Result<u64, Broken> {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|error| Broken::disk("open the file", &error))?;
+    let kept = open.take().filter(|kept| kept.digest == piece.digest && kept.position == piece.staged);
+    let mut source = match kept {
+        Some(kept) => kept,
+        None => connect_range(client, url, piece)?,
+    };
+    file.set_len(piece.staged)
+        .and_then(|()| file.seek(SeekFrom::Start(piece.staged)))
+        .map_err(|error| Broken::disk("prepare the file", &error))?;
+    let end = piece.staged.saturating_add(piece.range.len);
+    let outcome = copy(&mut source, &mut file, end);
+    file.sync_data().map_err(|error| Broken::disk("flush the file", &error))?;
+    outcome?;
+    let staged = source.position;
+    if staged < end {
+        *open = Some(source);
+    } else if source.body.read(&mut [0]).is_ok_and(|count| count > 0) {
+        return Err(Broken::wrong("the server sends more than the range that was asked for"));
+    }
+    Ok(staged)
+}
+
+fn connect_range(client: &Client, url: &str, piece: &Piece) -> Result<Open, Broken> {
+    let (first, last) = (piece.range.at, piece.range.at.saturating_add(piece.range.len).saturating_sub(1));
+    let stream =
+        client.open_range(url, first, last).map_err(|error| Broken::network(format!("{error:#}")))?;
+    let expected = format!("bytes {first}-{last}/{}", piece.size);
+    match (stream.status, stream.content_range.as_deref()) {
+        (206, Some(range)) if range == expected => {}
+        (206, range) => {
+            return Err(Broken::wrong(format!("the server offers {range:?} instead of {expected:?}")));
+        }
+        (200 | 404 | 416, _) => return Err(Broken::wrong("the server does not have the range")),
+        (status, _) => return Err(Broken::network(format!("the server answers with status {status}"))),
+    }
+    let now = Instant::now();
+    let position = piece.staged;
+    Ok(Open { digest: piece.digest, position, body: stream.body, window_began: now, window_bytes: 0 })
 }
 
 fn copy(source: &mut Open, file: &mut File, size: u64) -> Result<(), Broken> {

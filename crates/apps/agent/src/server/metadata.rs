@@ -16,7 +16,7 @@ use warden_trust::{Role, TrustError, Trusted};
 use super::http::Client;
 use crate::device::dir::{read_at_most, write_durably};
 use crate::driver::now;
-use crate::machine::{ImageTarget, Input, MetadataFailure, PatchTarget, Signed};
+use crate::machine::{ImageTarget, IndexTarget, Input, MetadataFailure, PatchTarget, Signed};
 
 /// Most files of one round: the roots that a device may have slept through, and the three others.
 const FILES_MAX: u32 = warden_trust::verify::ROOTS_MAX + 8;
@@ -148,16 +148,20 @@ fn keep_time(folder: &Path, at: Timestamp) -> Result<()> {
 fn pick(trusted: &Trusted, image: Sha256Digest) -> Signed {
     // All targets, not only those for this board: a signed image for another one is refused by its right name.
     let listed = trusted.persisted().targets.and_then(|bytes| read_targets(bytes).ok());
-    let image_entry = listed.and_then(|listing| {
-        listing
-            .entries
-            .into_iter()
-            .find(|entry| entry.sha256 == image && entry.about.kind == TargetKind::Image)
-    });
+    let entries = listed.map(|listing| listing.entries).unwrap_or_default();
+    let indexes = entries.iter().filter_map(index_target).collect();
+    let image_entry =
+        entries.into_iter().find(|entry| entry.sha256 == image && entry.about.kind == TargetKind::Image);
     Signed {
         image: image_entry.map(image_target),
         patches: trusted.patches_to(&image).iter().filter_map(patch_target).collect(),
+        indexes,
     }
+}
+
+fn index_target(entry: &TargetEntry) -> Option<IndexTarget> {
+    let head = entry.about.index.filter(|_| entry.about.kind == TargetKind::Image)?;
+    Some(IndexTarget { image: entry.sha256, head: head.sha256, size: head.length })
 }
 
 fn image_target(entry: TargetEntry) -> ImageTarget {

@@ -104,7 +104,8 @@ fn serve(
 struct Request {
     method: String,
     path: String,
-    range: Option<usize>,
+    /// First byte, and the one behind the last.
+    range: Option<(usize, Option<usize>)>,
     authorization: Option<String>,
     body: Vec<u8>,
 }
@@ -123,7 +124,10 @@ fn read(stream: &mut impl BufRead) -> Option<Request> {
         let Some((name, value)) = line.split_once(": ") else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
-            "range" => request.range = value.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok(),
+            "range" => {
+                let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
+                request.range = Some((first.parse().ok()?, last.parse::<usize>().ok().map(|last| last + 1)));
+            }
             "authorization" => request.authorization = Some(value.to_owned()),
             _ => {}
         }
@@ -208,11 +212,12 @@ fn base(own: &str, deploys: bool) -> Vec<u8> {
     serde_json::json!({ "config": config, "_links": links }).to_string().into_bytes()
 }
 
-fn file(bytes: Option<&Vec<u8>>, range: Option<usize>) -> Answer {
+fn file(bytes: Option<&Vec<u8>>, range: Option<(usize, Option<usize>)>) -> Answer {
     match (bytes, range) {
-        (Some(bytes), Some(from)) => {
-            let extra = format!("content-range: bytes {from}-{}/{}\r\n", bytes.len() - 1, bytes.len());
-            (206, extra, bytes[from..].to_vec())
+        (Some(bytes), Some((from, end))) => {
+            let end = end.unwrap_or(bytes.len());
+            let extra = format!("content-range: bytes {from}-{}/{}\r\n", end - 1, bytes.len());
+            (206, extra, bytes[from..end].to_vec())
         }
         (Some(bytes), None) => (200, String::new(), bytes.clone()),
         (None, _) => (404, String::new(), vec![]),

@@ -3,8 +3,12 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod cuts;
+#[cfg(test)]
 mod image;
 #[cfg(test)]
 mod loopback;
+#[cfg(test)]
+mod pieces;
 #[cfg(test)]
 mod served;

@@ -19,13 +19,13 @@ use warden_trust::{TrustDomain, sha256};
 use crate::image::image;
 use crate::loopback::{Loopback, TOKEN};
 
-struct Bench {
-    dir: tempfile::TempDir,
-    server: Loopback,
-    old: Vec<u8>,
+pub(crate) struct Bench {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) server: Loopback,
+    pub(crate) old: Vec<u8>,
 }
 
-fn entry(name: &str, bytes: &[u8], kind: TargetKind) -> TargetEntry {
+pub(crate) fn entry(name: &str, bytes: &[u8], kind: TargetKind) -> TargetEntry {
     TargetEntry {
         name: name.to_owned(),
         length: ByteCount(bytes.len() as u64),
@@ -36,6 +36,7 @@ fn entry(name: &str, bytes: &[u8], kind: TargetKind) -> TargetEntry {
             version: "1.1".parse().unwrap(),
             release_counter: 2,
             kind,
+            index: None,
         },
     }
 }
@@ -43,14 +44,35 @@ fn entry(name: &str, bytes: &[u8], kind: TargetKind) -> TargetEntry {
 impl Bench {
     /// Makes a device that is enrolled at a server which signed the image, and patches to it.
     fn new(new: &[u8], patches: &[(Sha256Digest, &[u8])]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let server = Loopback::start(dir.path());
+        Self::with(image(1, "true"), new, patches)
+    }
+
+    /// The same, with another image to start from, and patches that start there.
+    pub(crate) fn from(old: Vec<u8>, new: &[u8], patches: &[&[u8]]) -> Self {
+        let base = sha256(&old);
+        let patches: Vec<(Sha256Digest, &[u8])> = patches.iter().map(|patch| (base, *patch)).collect();
+        Self::with(old, new, &patches)
+    }
+
+    fn with(old: Vec<u8>, new: &[u8], patches: &[(Sha256Digest, &[u8])]) -> Self {
         let mut entries = vec![entry("new.img", new, TargetKind::Image)];
         for (base, patch) in patches {
             entries.push(entry("new.patch", patch, TargetKind::Patch { base: *base, result: sha256(new) }));
         }
-        let root = server.publish(dir.path(), &entries);
-        let old = image(1, "true");
+        let files: Vec<&[u8]> = patches.iter().map(|(_, patch)| *patch).collect();
+        Self::from_signed(old, new, &entries, &files)
+    }
+
+    /// Makes a device that is enrolled at a server which signed these targets, has the image and these other files, and
+    /// orders the image.
+    pub(crate) fn signed(new: &[u8], entries: &[TargetEntry], files: &[&[u8]]) -> Self {
+        Self::from_signed(image(1, "true"), new, entries, files)
+    }
+
+    fn from_signed(old: Vec<u8>, new: &[u8], entries: &[TargetEntry], files: &[&[u8]]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Loopback::start(dir.path());
+        let root = server.publish(dir.path(), entries);
         let (root_file, image_file) = (dir.path().join("root.json"), dir.path().join("old.img"));
         fs::write(&root_file, root).unwrap();
         fs::write(&image_file, &old).unwrap();
@@ -79,15 +101,15 @@ impl Bench {
         bench.enrol(bench.server.authority.fingerprint(), TOKEN).unwrap();
         let mut state = bench.server.state.lock().unwrap();
         state.files.insert(sha256(new).to_string(), new.to_vec());
-        for (_, patch) in patches {
-            state.files.insert(sha256(patch).to_string(), patch.to_vec());
+        for file in files {
+            state.files.insert(sha256(file).to_string(), file.to_vec());
         }
         state.deployment = Some(deployment(sha256(new)));
         drop(state);
         bench
     }
 
-    fn device_dir(&self) -> DeviceDir {
+    pub(crate) fn device_dir(&self) -> DeviceDir {
         DeviceDir::new(&self.dir.path().join("device"))
     }
 
@@ -98,7 +120,7 @@ impl Bench {
     }
 
     /// Runs the device through its reboots until the server has its last word.
-    fn run(&self) {
+    pub(crate) fn run(&self) {
         let mut input: Option<Input> = None;
         let mut driver: Option<Driver> = None;
         for _ in 0..200 {
@@ -120,7 +142,7 @@ impl Bench {
         panic!("the device did not finish");
     }
 
-    fn power_on(&self, input: &mut Option<Input>) -> Driver {
+    pub(crate) fn power_on(&self, input: &mut Option<Input>) -> Driver {
         let mut device = Device::open(self.device_dir()).unwrap();
         let journal = device.dir.load_journal().unwrap();
         *input = Some(device.power_on(&journal).unwrap());
@@ -129,11 +151,16 @@ impl Bench {
         Driver::new(machine, device, Box::new(server))
     }
 
-    fn phases(&self) -> Vec<Phase> {
+    pub(crate) fn phases(&self) -> Vec<Phase> {
         self.server.state.lock().unwrap().reports.iter().filter_map(|report| report.phase).collect()
     }
 
-    fn slot(&self, name: &str) -> Vec<u8> {
+    /// Returns what the agents of this device wrote to their log, where there is one.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn slot(&self, name: &str) -> Vec<u8> {
         let path: PathBuf = Path::new(self.dir.path()).join("device/slots").join(name);
         fs::read(path).unwrap()
     }

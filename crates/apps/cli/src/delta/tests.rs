@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::in_place::FlashArgs;
 use super::{
     ApplyArgs, BenchArgs, DeltaCommand, InfoArgs, MakeArgs, ProfileName, TargetArgs, VerifyArgs, run,
 };
@@ -14,6 +15,11 @@ use crate::settings::Settings;
 fn target(profile: ProfileName) -> TargetArgs {
     TargetArgs { profile, memory: None }
 }
+
+const TWO_SLOTS: FlashArgs =
+    FlashArgs { in_place: false, page: 4096, write: 8, area: None, scratch: 18, copies: None };
+
+const ONE_SLOT: FlashArgs = FlashArgs { in_place: true, ..TWO_SLOTS };
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -42,13 +48,22 @@ impl Bench {
     }
 
     fn make(&self) -> (Outcome, String) {
+        self.make_for(ProfileName::Linux, TWO_SLOTS)
+    }
+
+    fn make_for(&self, profile: ProfileName, flash: FlashArgs) -> (Outcome, String) {
         let (old, new, output) = (self.path("old"), self.path("new"), self.path("patch"));
-        Self::run(&DeltaCommand::Make(MakeArgs { old, new, output, target: target(ProfileName::Linux) }))
+        Self::run(&DeltaCommand::Make(MakeArgs { old, new, output, target: target(profile), flash }))
     }
 
     fn apply(&self, old: &str, patch: &str) -> Outcome {
-        let (old, patch, output) = (self.path(old), self.path(patch), self.path("made"));
-        Self::run(&DeltaCommand::Apply(ApplyArgs { old, patch, output })).0
+        let (old, patch, output) = (self.path(old), self.path(patch), Some(self.path("made")));
+        Self::run(&DeltaCommand::Apply(ApplyArgs { old, patch, output, in_place: false })).0
+    }
+
+    fn apply_in_place(&self, file: &str, patch: &str) -> Outcome {
+        let (old, patch) = (self.path(file), self.path(patch));
+        Self::run(&DeltaCommand::Apply(ApplyArgs { old, patch, output: None, in_place: true })).0
     }
 
     fn files(&self) -> Vec<String> {
@@ -98,15 +113,37 @@ fn a_patch_can_be_verified_without_keeping_what_it_makes() {
 #[test]
 fn a_patch_for_a_microcontroller_needs_at_most_64_kib() {
     let bench = Bench::new();
-    let (old, new, output) = (bench.path("old"), bench.path("new"), bench.path("patch"));
-    let target = target(ProfileName::Mcu);
-    Bench::run(&DeltaCommand::Make(MakeArgs { old, new, output, target })).0.unwrap();
+    bench.make_for(ProfileName::Mcu, TWO_SLOTS).0.unwrap();
     let (_, text) = Bench::run(&DeltaCommand::Info(InfoArgs { patch: bench.path("patch") }));
     let header: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(header["profile"], "mcu");
     assert!(header["memory_bytes"].as_u64().unwrap() <= 64 << 10, "{text}");
     assert_eq!(bench.apply("old", "patch"), Ok(Exit::Done));
     assert!(same(&bench.path("made"), &bench.path("new")));
+}
+
+#[test]
+fn a_patch_in_place_turns_the_file_itself_into_the_new_image() {
+    let bench = Bench::new();
+    assert_eq!(bench.make_for(ProfileName::Linux, ONE_SLOT).0.unwrap_err().exit, Exit::Usage);
+    let narrow = FlashArgs { area: Some(100), ..ONE_SLOT };
+    assert_eq!(bench.make_for(ProfileName::Mcu, narrow).0.unwrap_err().exit, Exit::Invalid);
+    assert_eq!(bench.make_for(ProfileName::Mcu, ONE_SLOT).0, Ok(Exit::Done));
+    let (_, text) = Bench::run(&DeltaCommand::Info(InfoArgs { patch: bench.path("patch") }));
+    let header: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&header["profile"], &header["page_bytes"]), (&"in-place".into(), &4096.into()), "{text}");
+    assert!(header["memory_bytes"].as_u64().unwrap() <= 64 << 10, "{text}");
+    let verify = |old: &str| {
+        let (old, patch) = (bench.path(old), bench.path("patch"));
+        Bench::run(&DeltaCommand::Verify(VerifyArgs { old, patch })).0
+    };
+    assert_eq!(verify("old"), Ok(Exit::Done));
+    assert_eq!(verify("patch").unwrap_err().exit, Exit::Conflict);
+    assert_eq!(bench.apply("old", "patch").unwrap_err().exit, Exit::Invalid, "without --in-place");
+    assert_eq!(bench.apply_in_place("old", "new").unwrap_err().exit, Exit::Invalid, "no patch at all");
+    assert_eq!(bench.apply_in_place("old", "patch"), Ok(Exit::Done));
+    assert!(same(&bench.path("old"), &bench.path("new")));
+    assert_eq!(bench.files(), ["new", "old", "patch"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use warden_keys::{FileSigner, KeyFileError};
 use warden_model::{ByteCount, ReleaseId, Seconds, Sha256Digest};
-use warden_trust::repository::{TargetAbout, TargetEntry, TargetKind, read_targets, targets};
+use warden_trust::repository::{FilePin, TargetAbout, TargetEntry, TargetKind, read_targets, targets};
 use warden_trust::{Role, Signer};
 use warden_wire::rest::{TargetBody, TargetsReceipt, TargetsToSign};
 
@@ -48,6 +48,8 @@ pub(crate) struct SignArgs {
 enum Change {
     New,
     Kept,
+    /// The same bytes, and another index by which devices fetch them.
+    Indexed,
     Removed,
 }
 
@@ -56,6 +58,7 @@ impl Change {
         match self {
             Self::New => "new",
             Self::Kept => "kept",
+            Self::Indexed => "indexed",
             Self::Removed => "removed",
         }
     }
@@ -146,6 +149,14 @@ fn entry(body: &TargetBody) -> Result<TargetEntry, Failure> {
         },
         (Some(_), None) | (None, Some(_)) => return Err(refuse(&"a patch has a base and a result")),
     };
+    let index = match &body.index {
+        None => None,
+        Some(_) if kind != TargetKind::Image => return Err(refuse(&"only an image has an index")),
+        Some(head) => Some(FilePin {
+            length: ByteCount(head.length),
+            sha256: head.sha256.parse().map_err(|error: warden_model::digest::DigestError| refuse(&error))?,
+        }),
+    };
     let boards = body.boards.iter().map(|board| board.parse()).collect::<Result<_, warden_model::IdError>>();
     Ok(TargetEntry {
         name: body.name.clone(),
@@ -160,6 +171,7 @@ fn entry(body: &TargetBody) -> Result<TargetEntry, Failure> {
                 .map_err(|error: warden_model::firmware::VersionError| refuse(&error))?,
             release_counter: body.counter,
             kind,
+            index,
         },
     })
 }
@@ -187,7 +199,8 @@ fn compare(before: &[TargetEntry], after: &[TargetEntry]) -> Result<Vec<(Change,
         match known.get(entry.name.as_str()) {
             None => changes.push((Change::New, entry.clone())),
             Some(published) if published.sha256 == entry.sha256 && published.length == entry.length => {
-                changes.push((Change::Kept, entry.clone()));
+                let same = published.about.index == entry.about.index;
+                changes.push((if same { Change::Kept } else { Change::Indexed }, entry.clone()));
             }
             Some(published) => {
                 let message = format!(

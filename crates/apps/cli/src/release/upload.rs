@@ -118,9 +118,10 @@ fn wait(
     let mut release = release;
     let mut told = String::new();
     while is_on_its_way(&release.state) {
-        if release.state != told {
-            session.output.say(&format!("{}: {} ({})", release.id, release.state, release.reason))?;
-            told.clone_from(&release.state);
+        let standing = format!("{}: {} ({})", release.id, release.state, release.reason);
+        if standing != told {
+            session.output.say(&standing)?;
+            told = standing;
         }
         if started.elapsed() > Duration::from_secs(limit.0) {
             let message =

@@ -78,6 +78,7 @@ pub(super) fn page(rollout: &RolloutBody) -> Page {
         .field("state", &rollout.state)
         .field("why", &rollout.reason)
         .field("created", &rollout.created_at)
+        .optional("savings", rollout.savings.as_ref().map(|savings| savings.summary.as_str()))
         .section("phases", phases)
 }
 
@@ -93,15 +94,23 @@ fn phase_cells(phase: &PhaseBody) -> Vec<String> {
 }
 
 fn members(rollout: &RolloutBody) -> Table {
-    let mut table = Table::new(["device", "phase", "state", "since", "loaded", "of"]);
+    let mut table =
+        Table::new(["device", "phase", "state", "since", "by", "loaded", "of", "loading", "applying"]);
+    let span = |millis: u64| match millis {
+        0 => "-".to_owned(),
+        millis => crate::release::short_span(millis),
+    };
     for member in &rollout.members {
         table.push([
             member.device.clone(),
             member.phase.clone(),
             member.state.clone(),
             member.since.clone(),
+            member.way.clone().unwrap_or_else(|| "-".to_owned()),
             ByteCount(member.downloaded_bytes).to_string(),
             ByteCount(member.full_bytes).to_string(),
+            span(member.loading_millis),
+            span(member.applying_millis),
         ]);
     }
     table
@@ -139,6 +148,7 @@ mod tests {
             generation: 3,
             created_at: "2026-11-22T08:00:00Z".to_owned(),
             members: Vec::new(),
+            savings: None,
         };
         insta::assert_snapshot!(page(&rollout).text(Style::Plain), @r"
         rollout  ro-1

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use warden_model::ByteCount;
 
-use super::SETTINGS;
+use super::{SETTINGS, Takes};
 use crate::failure::{Exit, Failure};
 
 /// Largest file that is read: all settings with long comments take 10 KiB.
@@ -99,11 +99,17 @@ fn collect(
     Ok(())
 }
 
+/// Says whether a setting takes a number, which has no unit and needs no quotes.
+fn is_count(key: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.key == key && setting.takes == Takes::Count)
+}
+
 fn text_of(key: &str, value: &toml::Value) -> Result<String, String> {
     match value {
         toml::Value::String(text) => Ok(text.clone()),
         toml::Value::Boolean(true) => Ok("yes".to_owned()),
         toml::Value::Boolean(false) => Ok("no".to_owned()),
+        toml::Value::Integer(number) if is_count(key) => Ok(number.to_string()),
         toml::Value::Integer(_)
         | toml::Value::Float(_)
         | toml::Value::Datetime(_)

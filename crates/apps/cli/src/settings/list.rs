@@ -23,6 +23,10 @@ pub(crate) enum Takes {
     Span,
     /// A size.
     Size,
+    /// A share.
+    Share,
+    /// A number.
+    Count,
     /// `yes` or `no`.
     YesNo,
 }
@@ -38,6 +42,8 @@ impl Takes {
             Self::Address => "address:port",
             Self::Span => "span of time",
             Self::Size => "size",
+            Self::Share => "share",
+            Self::Count => "number",
             Self::YesNo => "yes or no",
         }
     }
@@ -62,6 +68,8 @@ impl Takes {
             },
             Self::Span => span::seconds(text).map(drop),
             Self::Size => span::bytes(text).map(drop),
+            Self::Share => span::share(text).map(drop),
+            Self::Count => span::count(text).map(drop),
             Self::YesNo => match text {
                 "yes" | "no" => Ok(()),
                 _ => Err(format!("{text:?} is neither yes nor no")),
@@ -202,5 +210,36 @@ pub(crate) const SETTINGS: &[Setting] = &[
         Takes::Span,
         Some("1d"),
         "For how long after an order a silent device counts as unreachable.",
+    ),
+    Setting::new(
+        "serve.patch-builds",
+        Takes::Count,
+        Some("1"),
+        "How many patches are built at the same time; with 0 none is, and all devices load full images.",
+    ),
+    Setting::new(
+        "serve.patch-memory",
+        Takes::Size,
+        Some("2GiB"),
+        "How much memory building patches may take, all builds together. A build takes up to nine times the larger image.",
+    ),
+    Setting::new(
+        "serve.patch-cover",
+        Takes::Share,
+        Some("90%"),
+        "A release goes on as soon as its patches are ready for this share of the devices; the others follow.",
+    ),
+    Setting::new(
+        "serve.patch-wait",
+        Takes::Span,
+        Some("30min"),
+        "A release goes on after this time, however many of its patches are ready; devices without one load the full \
+         image.",
+    ),
+    Setting::new(
+        "serve.patch-keep",
+        Takes::Span,
+        Some("30d"),
+        "How long a patch is kept after the last device has left the version that it starts from.",
     ),
 ];

@@ -69,6 +69,8 @@ fn a_file_with_unknown_keys_is_refused() {
     check("[serve.poll]\nx = 1", "in quotes");
     check("[serve]\npoll = 5", "in quotes");
     check("server = ", "f.toml");
+    let number = ConfigFile::parse(Path::new("f.toml"), "[serve]\npatch-builds = 2").unwrap();
+    assert_eq!(number.values["serve.patch-builds"], ["2"], "a number without a unit needs no quotes");
     assert!(
         ConfigFile::parse(Path::new("f.toml"), "[serve]\nzeek = [\"a\", \"b\"]\ndrill-loopback = true")
             .is_ok()

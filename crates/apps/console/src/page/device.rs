@@ -41,6 +41,7 @@ pub(crate) async fn show(
     let device = app.store().device(&device_id).await?.ok_or_else(unknown)?;
     let product = app.store().product(&device.product).await?;
     let cases = app.store().cases_of_device(&device_id).await?;
+    let sightings = app.store().sightings_of(&device_id).await?;
     let shield = app.store().shield_of(&device_id).await?;
     let rollouts = rollouts(&app, &device, &cases, now).await?;
     let attributes = app.store().attributes(&device_id).await?;
@@ -61,6 +62,7 @@ pub(crate) async fn show(
             }
             div {
                 (open_cases(&cases, now))
+                (super::scans::seen(&sightings, now))
                 (in_rollouts(&device, &rollouts, now))
                 (timeline(&app, &device, &query, now).await?)
             }

@@ -1,26 +1,29 @@
 //! One release: where it stands, what comes next, what is inside, what the way to it costs, what the lab saw.
 //!
-//! In: an id. Out: the page. Refuses: ids that nobody has.
+//! In: an id. Out: the page; the fragment that the live stream sends again. Refuses: ids that nobody has.
 
 mod lab;
+mod patches;
 
 use std::cmp::Ordering;
 
 use axum::extract::{Path, State};
 use maud::{Markup, html};
 use warden_model::case::Finding;
+use warden_model::event::Event;
 use warden_model::firmware::{Component, Firmware};
-use warden_model::release::{Patch, Release, ReleaseState};
+use warden_model::release::{Patch, PatchJob, Release, ReleaseState};
 use warden_model::rollout::Rollout;
-use warden_model::{ByteCount, PerMille, ReleaseId, Timestamp};
-use warden_store::EventScope;
+use warden_model::savings::Savings;
+use warden_model::{ReleaseId, Timestamp};
+use warden_store::{EventScope, LabRun, SavingsOf};
 use warden_wire::page::PageRequest;
 
 use super::releases::{STEPS, steps_done};
 use crate::failure::Failure;
 use crate::view::{
-    Section, Tone, advisory_link, badge, by, command_line, count, event_log, icon, notice, release_state,
-    rollout_link, rollout_state, shell, short_digest, stamp,
+    Section, Tone, advisory_link, badge, command_line, count, event_log, icon, notice, release_state,
+    rollout_link, rollout_state, shell, stamp,
 };
 use crate::{App, clock};
 
@@ -30,42 +33,84 @@ const COMPONENTS_SHOWN_MAX: usize = 150;
 /// Events that are shown.
 const EVENTS_SHOWN: u64 = 30;
 
+/// All that the fragment shows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Gathered {
+    release: Release,
+    firmware: Option<Firmware>,
+    findings: Vec<Finding>,
+    patches: Vec<Patch>,
+    jobs: Vec<PatchJob>,
+    savings: Savings,
+    runs: Vec<LabRun>,
+    rollouts: Vec<Rollout>,
+    events: Vec<Event>,
+}
+
+/// Reads the id of a release.
+pub(crate) fn parse(id: &str) -> Result<ReleaseId, Failure> {
+    id.parse().map_err(|_| unknown(id))
+}
+
+fn unknown(id: &str) -> Failure {
+    Failure::unknown("release", id, "fleetwarden release list")
+}
+
+/// Gathers what the fragment shows.
+pub(crate) async fn gather(app: &App, id: &ReleaseId) -> Result<Gathered, Failure> {
+    let store = app.store();
+    let release = store.release(id).await?.ok_or_else(|| unknown(id.as_str()))?;
+    let mut rollouts = store.rollouts().await?;
+    rollouts.retain(|rollout| rollout.release == *id);
+    let scope = EventScope::Release(id.clone());
+    Ok(Gathered {
+        firmware: store.firmware(&release.image).await?,
+        findings: store.findings(&release.image).await?,
+        patches: store.patches_to(&release.image).await?,
+        jobs: store.patch_jobs_to(&release.image).await?,
+        savings: store.savings(&SavingsOf::Release(id.clone())).await?,
+        runs: store.lab_runs(id).await?,
+        events: store.events(&scope, &PageRequest::new(EVENTS_SHOWN, None)?).await?.items,
+        rollouts,
+        release,
+    })
+}
+
 /// Shows the page.
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Markup, Failure> {
     let now = clock::now();
-    let store = app.store();
-    let unknown = || Failure::unknown("release", &id, "fleetwarden release list");
-    let release_id: ReleaseId = id.parse().map_err(|_| unknown())?;
-    let release = store.release(&release_id).await?.ok_or_else(unknown)?;
-    let firmware = store.firmware(&release.image).await?;
-    let findings = store.findings(&release.image).await?;
-    let known = store.firmwares_of(&release.product).await?;
-    let patches = store.patches_to(&release.image).await?;
-    let runs = store.lab_runs(&release_id).await?;
-    let mut rollouts = store.rollouts().await?;
-    rollouts.retain(|rollout| rollout.release == release_id);
-    let scope = EventScope::Release(release_id.clone());
-    let events = store.events(&scope, &PageRequest::new(EVENTS_SHOWN, None)?).await?;
+    let id = parse(&id)?;
+    let gathered = gather(&app, &id).await?;
     let body = html! {
         p.crumbs { a href="/releases" { "Releases" } " / " }
+        p.hidden #announce role="status" aria-live="polite" {}
+        div #live data-live={ "/releases/" (id) "/live" } { (fragment(&gathered, now)) }
+    };
+    let title = format!("{} {}", gathered.release.product, gathered.release.version);
+    Ok(shell(&app, Section::Releases, &title, now, &body))
+}
+
+/// Draws the release; all of it changes while it is prepared.
+pub(crate) fn fragment(gathered: &Gathered, now: Timestamp) -> Markup {
+    let Gathered { release, firmware, .. } = gathered;
+    let firmware = firmware.as_ref();
+    html! {
         h1 { (release.product) " " (release.version) }
-        p { (release_state(release.state)) " " span.muted { "release " } span.id { (release.id) } }
+        p { (release_state(release.state)) " " span.muted { "release " } span.id { (release.id) } " " span.link-state #link-state {} }
         (stepper(release.state))
-        p.reason { (release.reason) }
-        (next(&release, &rollouts))
-        (facts(&release, firmware.as_ref(), now))
-        (patches_table(&patches, &known, firmware.as_ref()))
-        (lab::runs(&runs, release.state, now))
-        (weaknesses(&findings, firmware.as_ref()))
-        (components(firmware.as_ref()))
+        p.reason data-announce={ (release.id) " is " (release.state) ". " (release.reason) } { (release.reason) }
+        (next(release, &gathered.rollouts))
+        (facts(release, firmware, now))
+        (patches::patches(&gathered.jobs, &gathered.patches, &gathered.savings, firmware, now))
+        (lab::runs(&gathered.runs, release.state, now))
+        (weaknesses(&gathered.findings, firmware))
+        (components(firmware))
         section aria-labelledby="events" {
             h2 #events { "Events" }
-            @if events.items.is_empty() { p.muted { "Nothing has happened yet." } }
-            (event_log(&events.items, now))
+            @if gathered.events.is_empty() { p.muted { "Nothing has happened yet." } }
+            (event_log(&gathered.events, now))
         }
-    };
-    let title = format!("{} {}", release.product, release.version);
-    Ok(shell(&app, Section::Releases, &title, now, &body))
+    }
 }
 
 fn stepper(state: ReleaseState) -> Markup {
@@ -136,37 +181,6 @@ fn facts(release: &Release, firmware: Option<&Firmware>, now: Timestamp) -> Mark
                 dt { "Size" } dd.number { @if let Some(firmware) = firmware { (firmware.size) } @else { span.muted { "not known" } } }
                 dt { "Counter" } dd.number { (release.counter) }
                 dt { "Came" } dd { (stamp(now, release.created_at)) }
-            }
-        }
-    }
-}
-
-fn patches_table(patches: &[Patch], known: &[Firmware], firmware: Option<&Firmware>) -> Markup {
-    let full = firmware.map_or(ByteCount(0), |firmware| firmware.size);
-    let version =
-        |patch: &Patch| known.iter().find(|one| one.image == patch.base).map(|one| one.version.to_string());
-    html! {
-        section aria-labelledby="patches" {
-            h2 #patches { "Patches" }
-            @if patches.is_empty() {
-                p.muted { "None: no other version is in the field, or no patch is smaller than the full image." }
-            } @else {
-                table.narrow {
-                    caption.hidden { "Patches that lead to this image" }
-                    thead { tr { th scope="col" { "From" } th.number scope="col" { "Patch" } th.number scope="col" { "Full image" }
-                        th.number scope="col" { "Share" } th.number scope="col" { "Saved" } } }
-                    tbody {
-                        @for patch in patches {
-                            tr {
-                                th scope="row" { (version(patch).unwrap_or_else(|| "unknown".to_owned())) " " (short_digest(&patch.base)) }
-                                td.number data-label="Patch" { (patch.size) }
-                                td.number data-label="Full image" { (full) }
-                                td.number data-label="Share" { (by(patch.size.0, full.0)) }
-                                td.number data-label="Saved" { (PerMille::of(full.0.saturating_sub(patch.size.0), full.0)) }
-                            }
-                        }
-                    }
-                }
             }
         }
     }

@@ -11,17 +11,19 @@ use axum::extract::{Path, State};
 use maud::{Markup, html};
 use warden_model::event::Event;
 use warden_model::release::ReleaseState;
+use warden_model::report::Way;
 use warden_model::rollout::{Member, MemberState, Rollout};
-use warden_model::{ByteCount, DeviceId, PerMille, RolloutId, Timestamp};
+use warden_model::savings::Savings;
+use warden_model::{DeviceId, RolloutId, Timestamp};
 use warden_rollout::{Situation, Step, next_steps};
-use warden_store::{EventScope, StoredDirective};
+use warden_store::{EventScope, SavingsOf, StoredDirective};
 use warden_wire::filter::Filter;
 use warden_wire::page::PageRequest;
 
 use crate::failure::Failure;
 use crate::view::{
-    Section, age, by, count, device_link, event_log, href, member_state, release_link, rollout_state, shell,
-    time_of_day,
+    Section, age, by, count, device_link, event_log, href, member_state, release_link, rollout_state, saved,
+    shell, time_of_day,
 };
 use crate::{App, clock};
 
@@ -39,6 +41,7 @@ pub(crate) struct Gathered {
     release_state: ReleaseState,
     urgent: BTreeSet<DeviceId>,
     directives: Vec<StoredDirective>,
+    savings: Savings,
     events: Vec<Event>,
 }
 
@@ -65,6 +68,7 @@ pub(crate) async fn gather(app: &App, id: &RolloutId) -> Result<Gathered, Failur
         release_state: release.state,
         urgent: urgent.items.into_iter().map(|case| case.device).collect(),
         directives: store.directives_of(id).await?,
+        savings: store.savings(&SavingsOf::Rollout(id.clone())).await?,
         events: events.items,
         rollout,
     })
@@ -107,7 +111,7 @@ pub(crate) fn fragment(app: &App, gathered: &Gathered, now: Timestamp) -> Markup
         (waits_for(&situation))
         (actions::actions(rollout, now))
         (track::track(&situation))
-        (bytes(gathered))
+        (saved(&gathered.savings))
         (members_table(gathered, now))
         section aria-labelledby="log" {
             h2 #log { "Event log" }
@@ -121,20 +125,6 @@ fn waits_for(situation: &Situation<'_>) -> Markup {
     let plan = next_steps(situation);
     let waits = plan.steps.iter().filter(|step| matches!(step, Step::Wait { .. }));
     html! { ul.waits { @for step in waits { li { (step.why()) } } } }
-}
-
-/// Draws what was sent, and what it would have been without patches; by the devices' own reports.
-fn bytes(gathered: &Gathered) -> Markup {
-    let sum = |of: fn(&StoredDirective) -> ByteCount| {
-        ByteCount(gathered.directives.iter().filter(|one| one.downloaded.0 > 0).map(|one| of(one).0).sum())
-    };
-    let (sent, full) = (sum(|one| one.downloaded), sum(|one| one.full));
-    html! {
-        @if sent.0 > 0 {
-            p.bytes { "Loaded by the devices: " span.number.strong { (sent) } " instead of " span.number { (full) } ", "
-                span.number.strong { (PerMille::of(full.0.saturating_sub(sent.0), full.0)) } " saved." }
-        }
-    }
 }
 
 /// The place of a member in the table: what needs a look comes first.
@@ -164,7 +154,7 @@ fn members_table(gathered: &Gathered, now: Timestamp) -> Markup {
                     caption.hidden { "Devices of the rollout" }
                     thead { tr {
                         th scope="col" { "Device" } th scope="col" { "Phase" } th scope="col" { "State" } th scope="col" { "Since" }
-                        th.number scope="col" { "Loaded" } th.number scope="col" { "Full image" } th.number scope="col" { "Share" }
+                        th scope="col" { "By" } th.number scope="col" { "Loaded" } th.number scope="col" { "Full image" } th.number scope="col" { "Share" }
                     } }
                     tbody {
                         @for member in members.iter().take(MEMBERS_SHOWN_MAX) {
@@ -175,10 +165,12 @@ fn members_table(gathered: &Gathered, now: Timestamp) -> Markup {
                                 td data-label="State" { (member_state(member.state)) }
                                 td.nowrap data-label="Since" { (age(now, member.since)) }
                                 @if let Some(order) = order {
+                                    td data-label="By" { (order.way.map_or("–", Way::word)) }
                                     td.number data-label="Loaded" { (order.downloaded) }
                                     td.number data-label="Full image" { (order.full) }
                                     td.number data-label="Share" { (by(order.downloaded.0, order.full.0)) }
                                 } @else {
+                                    td.muted data-label="By" { "–" }
                                     td.number.muted data-label="Loaded" { "–" } td.number.muted data-label="Full image" { "–" }
                                     td.number.muted data-label="Share" { "–" }
                                 }

@@ -10,12 +10,16 @@ use warden_model::case::{Priority, Protection};
 use warden_model::device::{Criticality, DataSensitivity, Device, UpdateState};
 use warden_model::product::Exposure;
 use warden_model::release::{Patch, ReleaseState};
+use warden_model::report::Way;
 use warden_model::rollout::{Directive, MemberState, Order, RolloutState};
 use warden_model::shield::{Shield, ShieldReason, ShieldState};
 use warden_model::{ActionId, ByteCount, Generation, RolloutId, Seconds, Stage, Timestamp};
 use warden_store::{DirectiveState, LabOutcome, LabRun, Store, StoredDirective, Write};
 
-use super::seed::{advisory, ago, case, component, event, finding, firmware, member, release, rollout};
+use super::scans::scans;
+use super::seed::{
+    advisory, ago, case, component, event, finding, firmware, member, patch_jobs, release, rollout,
+};
 
 /// A name that would run a script, were it not escaped; it also breaks out of attributes.
 pub(super) const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>\r\n";
@@ -31,6 +35,7 @@ pub(super) async fn full(store: &Store, now: Timestamp, name: &str) {
     writes.extend(weaknesses(now, name));
     writes.extend(rollouts(now, name));
     writes.extend(shields_and_alerts(now, name));
+    writes.extend(scans(now, name));
     // Events come in the order of time; all else has its place already.
     let (mut events, others): (Vec<Write>, Vec<Write>) =
         writes.into_iter().partition(|write| matches!(write, Write::Event(_)));
@@ -165,6 +170,7 @@ fn releases(now: Timestamp, name: &str) -> Vec<Write> {
     writes.extend(releases.map(Write::Release));
     writes.extend(runs.map(Write::LabRun));
     writes.push(Write::Patch(patch));
+    writes.extend(patch_jobs(now, name).map(Write::PatchJob));
     writes
 }
 
@@ -240,6 +246,9 @@ fn directive(action: u64, device: &str, rollout: &str, now: Timestamp) -> Write 
         image: digest(2),
         downloaded: ByteCount(if action <= 4 { 412_877 } else { 0 }),
         full: ByteCount(47_382_528),
+        way: (action <= 4).then_some(Way::Patch),
+        loading_millis: if action <= 4 { 3_200 } else { 0 },
+        applying_millis: if action <= 4 { 9_100 } else { 0 },
     })
 }
 

@@ -39,12 +39,13 @@ pub(super) const PAGES: &[(&str, &str)] = &[
     ("rollout", "/rollouts/cam-x1-1.1-a"),
     ("rollout-halted", "/rollouts/cam-x1-1.1-trial"),
     ("rollout-draft", "/rollouts/cam-x1-1.1-b"),
+    ("scans", "/scans"),
     ("shields", "/shields"),
     ("alerts", "/alerts"),
 ];
 
 /// Pages that exist whatever is in the store.
-const LISTS: &[&str] = &["/", "/devices", "/risk", "/releases", "/rollouts", "/shields", "/alerts"];
+const LISTS: &[&str] = &["/", "/devices", "/risk", "/releases", "/rollouts", "/scans", "/shields", "/alerts"];
 
 /// The values of an attribute in a page.
 fn attributes<'p>(page: &'p str, name: &str) -> BTreeSet<&'p str> {
@@ -106,12 +107,21 @@ async fn pages_tell_what_they_are_for() {
         ("/risk/CVE-2021-28831", "protected in"),
         ("/releases/gate-2-3.1", "fleetwarden release sign gate-2-3.1"),
         ("/releases/cam-x1-1.1", "403.2 KiB"),
+        ("/releases/cam-x1-1.1", "1 min 1 s"),
+        ("/releases/cam-x1-1.1", "matching, step 3 of 5"),
+        ("/releases/cam-x1-1.1", "full image: the image that these devices run is not among the artifacts"),
+        ("/releases/cam-x1-1.1", "attempt 1 of 3 failed: the disk is full, again"),
+        ("/releases/cam-x1-1.1", "by patch. On average 3.2 s to load, 9.1 s to apply."),
+        ("/rollouts/cam-x1-1.1-a", "of loading at the rates that"),
         ("/releases/meter-c-0.10", "It took 14 s."),
         ("/releases/meter-c-0.10", "INSTALLED, BOOTED, ROLLED_BACK"),
         ("/rollouts/cam-x1-1.1-a", "data-command=\"/api/v1/rollouts/cam-x1-1.1-a/pause\""),
         ("/rollouts/cam-x1-1.1-a", "fleetwarden rollout roll-back cam-x1-1.1-a"),
         ("/rollouts/cam-x1-1.1-b", "/start\""),
         ("/shields", "table inet fleetwarden"),
+        ("/scans", "no device has its hardware address"),
+        ("/scans", "2 high"),
+        ("/devices/cam-03", "only suspected: opens no case"),
         ("/alerts", "203.0.113.77:4444/tcp"),
     ];
     for (path, text) in says {
@@ -254,6 +264,7 @@ async fn unknown_things_name_the_list() {
         ("/releases/nothing", "fleetwarden release list"),
         ("/rollouts/nothing", "fleetwarden rollout list"),
         ("/rollouts/nothing/live", "fleetwarden rollout list"),
+        ("/releases/nothing/live", "fleetwarden release list"),
     ] {
         let page = get(&router, path).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");

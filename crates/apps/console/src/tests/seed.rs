@@ -1,11 +1,12 @@
 //! Values for the fleet of the tests, as a server keeps them; times count back from the present moment.
 
+use warden_kit::values::digest;
 use warden_model::advisory::{Advisory, Affected, Exploitation, VersionRange};
 use warden_model::case::{Case, Decision, Factor, Finding, Priority, Protection};
 use warden_model::event::Event;
 use warden_model::firmware::{Component, Evidence, Firmware, Method};
 use warden_model::purl::Purl;
-use warden_model::release::{Release, ReleaseState};
+use warden_model::release::{PatchJob, PatchState, PatchStep, Release, ReleaseState};
 use warden_model::rollout::{Member, MemberState, Phase, PhaseSize, Rollout, RolloutState};
 use warden_model::{
     ActionId, ByteCount, Generation, PerMille, RolloutId, Seconds, Sha256Digest, Stage, Timestamp,
@@ -85,6 +86,9 @@ pub(super) fn advisory(id: &str, summary: &str, exploitation: Exploitation, know
         cvss: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".to_owned()),
         exploitation,
         automatable: None,
+        technical_impact: None,
+        in_kev: false,
+        epss: None,
         affected: vec![affected],
         known_at,
     }
@@ -205,4 +209,31 @@ pub(super) fn event(
         what: what.to_owned(),
         reason: reason.to_owned(),
     }
+}
+
+/// Patches to camera 1.1 in all the ways in which they can stand.
+pub(super) fn patch_jobs(now: Timestamp, name: &str) -> impl Iterator<Item = PatchJob> {
+    let missing = format!("the image that these devices run is not among the artifacts{name}");
+    let states = [
+        (1, "1.0", 5, PatchState::Built, "403.2 KiB instead of 45.1 MiB (0.8 %)".to_owned()),
+        (31, "0.9", 3, PatchState::Building, "it is being built".to_owned()),
+        (32, "0.8", 2, PatchState::Waiting, "attempt 1 of 3 failed: the disk is full".to_owned()),
+        (33, "0.7", 1, PatchState::NoBase, missing),
+    ];
+    states.into_iter().map(move |(base, version, devices, state, reason)| PatchJob {
+        base: digest(base),
+        base_version: version.parse().unwrap(),
+        result: digest(2),
+        product: "cam-x1".parse().unwrap(),
+        devices,
+        state,
+        step: (state == PatchState::Building).then_some(PatchStep::Matching),
+        attempts: 1,
+        reason,
+        wanted_at: ago(now, 5_400),
+        started_at: Some(ago(now, 5_300)),
+        ended_at: (state == PatchState::Built).then_some(ago(now, 5_239)),
+        again_at: (state == PatchState::Waiting).then_some(ago(now, -300)),
+        unused_since: None,
+    })
 }

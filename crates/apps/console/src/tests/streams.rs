@@ -8,6 +8,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use tokio::time::timeout;
 use warden_model::Stage;
+use warden_model::release::{PatchState, PatchStep};
 use warden_model::rollout::RolloutState;
 use warden_store::{Store, Write};
 
@@ -46,6 +47,26 @@ async fn a_step_of_the_rollout_reaches_the_page() {
     let second = next().await;
     assert!(second.contains("The rollout was paused by a test."), "{second}");
     assert!(second.contains("/resume\""), "the buttons follow the state");
+}
+
+#[tokio::test]
+async fn a_patch_that_is_built_reaches_the_page_of_its_release() {
+    let store = Store::in_memory().await.unwrap();
+    full(&store, clock::now(), HOSTILE).await;
+    let router = started(&store).await;
+    let request = request(Method::GET, "/releases/cam-x1-1.1/live", Some(SECRET));
+    let mut body = TowerToHyperService::new(router).call(request).await.unwrap().into_body();
+    let mut next = async || {
+        let frame = timeout(PATIENCE, body.frame()).await.expect("a message in time").unwrap().unwrap();
+        String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+    };
+    let first = next().await;
+    assert!(first.contains("matching, step 3 of 5") && !first.contains("coding, step 4"), "{first}");
+    let mut job = store.patch_jobs_in(PatchState::Building).await.unwrap().remove(0);
+    job.step = Some(PatchStep::Coding);
+    // The beat finds it: a step is no event.
+    store.commit(&[Write::PatchJob(job)]).await.unwrap();
+    assert!(next().await.contains("coding, step 4 of 5"));
 }
 
 #[tokio::test]

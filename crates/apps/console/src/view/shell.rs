@@ -16,6 +16,8 @@ pub(crate) enum Section {
     Devices,
     /// Advisories and cases.
     Risk,
+    /// Scans.
+    Scans,
     /// Releases.
     Releases,
     /// Rollouts.
@@ -27,14 +29,23 @@ pub(crate) enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 7] =
-        [Self::Now, Self::Devices, Self::Risk, Self::Releases, Self::Rollouts, Self::Shields, Self::Alerts];
+    const ALL: [Self; 8] = [
+        Self::Now,
+        Self::Devices,
+        Self::Risk,
+        Self::Scans,
+        Self::Releases,
+        Self::Rollouts,
+        Self::Shields,
+        Self::Alerts,
+    ];
 
     const fn title(self) -> &'static str {
         match self {
             Self::Now => "Now",
             Self::Devices => "Devices",
             Self::Risk => "Risk",
+            Self::Scans => "Scans",
             Self::Releases => "Releases",
             Self::Rollouts => "Rollouts",
             Self::Shields => "Shields",
@@ -47,6 +58,7 @@ impl Section {
             Self::Now => "/",
             Self::Devices => "/devices",
             Self::Risk => "/risk",
+            Self::Scans => "/scans",
             Self::Releases => "/releases",
             Self::Rollouts => "/rollouts",
             Self::Shields => "/shields",
@@ -60,6 +72,7 @@ impl Section {
             Self::Now => 'n',
             Self::Devices => 'd',
             Self::Risk => 'k',
+            Self::Scans => 'c',
             Self::Releases => 'l',
             Self::Rollouts => 'r',
             Self::Shields => 's',

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use warden_model::case::{Case, Priority, Protection};
 use warden_model::device::Criticality;
-use warden_model::release::ReleaseState;
+use warden_model::release::{PatchState, ReleaseState};
 use warden_model::rollout::{MemberState, RolloutState};
 use warden_model::shield::ShieldState;
 
@@ -43,6 +43,21 @@ pub(crate) fn release_state(state: ReleaseState) -> Markup {
         ReleaseState::Signed => Tone::Good,
         ReleaseState::Rejected => Tone::Bad,
         ReleaseState::Withdrawn => Tone::Quiet,
+    };
+    badge(tone, state)
+}
+
+/// Draws where the building of a patch stands.
+pub(crate) fn patch_state(state: PatchState) -> Markup {
+    let tone = match state {
+        PatchState::Waiting
+        | PatchState::NotSmaller
+        | PatchState::NoBase
+        | PatchState::TooLarge
+        | PatchState::Dropped => Tone::Quiet,
+        PatchState::Building => Tone::Busy,
+        PatchState::Built => Tone::Good,
+        PatchState::Failed => Tone::Care,
     };
     badge(tone, state)
 }

@@ -9,7 +9,10 @@ use utoipa::openapi::{OpenApi as Document, PathItem, Ref, RefOr};
 use utoipa::{Modify, OpenApi as _};
 use warden_wire::problem::{MEDIA_TYPE, Problem};
 
-use super::{devices, events, guard, images, metadata, products, releases, risk, rollouts, secrets, status};
+use super::{
+    devices, events, guard, images, metadata, metrics, patches, products, releases, risk, rollouts, scans,
+    secrets, status,
+};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -21,14 +24,15 @@ use super::{devices, events, guard, images, metadata, products, releases, risk, 
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
-        status::get,
+        status::get, metrics::get,
         products::list, products::get, products::put,
         devices::list, devices::get, devices::patch, devices::events, devices::cases, devices::attributes,
         secrets::enrolment_token, secrets::login_link,
         images::upload,
-        releases::list, releases::get, releases::post, releases::sbom, releases::events, releases::withdraw,
+        releases::list, releases::get, releases::post, patches::list, releases::sbom, releases::events, releases::withdraw,
         metadata::draft, metadata::publish, metadata::file,
         risk::import, risk::advisories, risk::advisory, risk::cases,
+        scans::import, scans::list, scans::get, scans::hosts, scans::unmatched, scans::sightings,
         rollouts::list, rollouts::get, rollouts::events, rollouts::plan::plan, rollouts::plan::create,
         rollouts::command::start, rollouts::command::pause, rollouts::command::resume, rollouts::command::halt,
         rollouts::command::roll_back, rollouts::command::why,
@@ -44,6 +48,7 @@ use super::{devices, events, guard, images, metadata, products, releases, risk, 
         (name = "releases", description = "Images and the releases that are made of them."),
         (name = "metadata", description = "What the offline key signs, and what devices verify."),
         (name = "risk", description = "Advisories, and the cases that they open on devices."),
+        (name = "scans", description = "Reports of vulnerability scanners, and what they saw on devices."),
         (name = "rollouts", description = "Releases on their way to the fleet, in phases."),
         (name = "guard", description = "Alerts, and shields around devices that run no fix."),
         (name = "events", description = "What happened, and what happens."),

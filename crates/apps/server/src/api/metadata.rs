@@ -17,10 +17,11 @@ use warden_store::Write;
 use warden_trust::TrustError;
 use warden_trust::repository::{Listing, TargetEntry, TargetKind};
 use warden_wire::problem::ProblemCode;
-use warden_wire::rest::{TargetBody, TargetsReceipt, TargetsToSign};
+use warden_wire::rest::{IndexHeadBody, TargetBody, TargetsReceipt, TargetsToSign};
 
 use super::access::Caller;
 use super::extract::{Named, Raw};
+use super::patches::{dropped, unsigned};
 use super::record::{event, of_release};
 use crate::clock::now;
 use crate::context::Shared;
@@ -29,7 +30,8 @@ use crate::repository::PublishError;
 
 /// Returns what the offline key has to sign next: what is published already, and what has been proven since.
 ///
-/// Images of releases that were withdrawn, and patches that lead to them, are left out.
+/// Patches to signed releases that were built since are among it. Images of releases that were withdrawn, patches that lead
+/// to them, and patches that no device can use any more are left out.
 #[utoipa::path(get, path = "/api/v1/metadata/draft", tag = "metadata",
     responses((status = 200, body = TargetsToSign)))]
 pub(super) async fn draft(State(context): State<Shared>) -> Answer<Json<TargetsToSign>> {
@@ -37,6 +39,7 @@ pub(super) async fn draft(State(context): State<Shared>) -> Answer<Json<TargetsT
     let withdrawn = |image: &Sha256Digest| {
         releases.iter().any(|release| release.image == *image && release.state == ReleaseState::Withdrawn)
     };
+    let dropped = dropped(&context).await?;
     let listing = context.repository.listing();
     let version = listing.as_ref().map_or(1, |listing| listing.version.saturating_add(1));
     // By name, so that the draft is the same whatever the order of the releases.
@@ -45,7 +48,7 @@ pub(super) async fn draft(State(context): State<Shared>) -> Answer<Json<TargetsT
         .flat_map(|listing| &listing.entries)
         .filter(|entry| match &entry.about.kind {
             TargetKind::Image => !withdrawn(&entry.sha256),
-            TargetKind::Patch { result, .. } => !withdrawn(result),
+            TargetKind::Patch { base, result } => !withdrawn(result) && !dropped.contains(&(*base, *result)),
         })
         .map(|entry| (entry.name.clone(), published(entry)))
         .collect();
@@ -55,14 +58,33 @@ pub(super) async fn draft(State(context): State<Shared>) -> Answer<Json<TargetsT
         let product = product.ok_or_else(|| Failure::not_found("product", &release.product))?;
         let firmware = context.store.firmware(&release.image).await?;
         let size = firmware.ok_or_else(|| Failure::not_found("firmware", &release.image))?.size;
-        let patches = context.store.patches_to(&release.image).await?;
+        let mut patches = context.store.patches_to(&release.image).await?;
+        patches.retain(|patch| !dropped.contains(&(patch.base, patch.result)));
         let new = std::iter::once(image(release, &product, size))
             .chain(patches.iter().map(|known| patch(release, &product, known)));
         targets.extend(new.map(|target| (target.name.clone(), target)));
         signed.push(release.id.to_string());
     }
+    for (release, patches, _) in unsigned(&context).await? {
+        let product = context.store.product(&release.product).await?;
+        let product = product.ok_or_else(|| Failure::not_found("product", &release.product))?;
+        for target in patches.iter().map(|known| patch(&release, &product, known)) {
+            // What was published under a name stays: devices may be loading it.
+            targets.entry(target.name.clone()).or_insert(target);
+        }
+    }
+    for target in targets.values_mut().filter(|target| target.base.is_none() && target.index.is_none()) {
+        target.index = index_head(&context, &target.sha256).await?;
+    }
     signed.sort();
     Ok(Json(TargetsToSign { version, targets: targets.into_values().collect(), releases: signed }))
+}
+
+/// Returns the head of an image's index, if there is one.
+async fn index_head(context: &Shared, image: &str) -> Answer<Option<IndexHeadBody>> {
+    let Ok(image) = image.parse::<Sha256Digest>() else { return Ok(None) };
+    let head = crate::turn::index_of(context, &image).await?;
+    Ok(head.map(|pin| IndexHeadBody { length: pin.length.0, sha256: pin.sha256.to_string() }))
 }
 
 fn published(entry: &TargetEntry) -> TargetBody {
@@ -80,6 +102,10 @@ fn published(entry: &TargetEntry) -> TargetBody {
         counter: entry.about.release_counter,
         base,
         result,
+        index: entry
+            .about
+            .index
+            .map(|pin| IndexHeadBody { length: pin.length.0, sha256: pin.sha256.to_string() }),
     }
 }
 
@@ -94,6 +120,7 @@ fn image(release: &Release, product: &Product, size: ByteCount) -> TargetBody {
         counter: release.counter,
         base: None,
         result: None,
+        index: None,
     }
 }
 

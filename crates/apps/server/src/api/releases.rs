@@ -8,12 +8,13 @@ use warden_model::firmware::{Firmware, Version};
 use warden_model::product::Product;
 use warden_model::release::{Release, ReleaseState};
 use warden_model::{ByteCount, ProductId, ReleaseId, Sha256Digest, Stage, Timestamp};
-use warden_store::{ArtifactError, EventScope, StoreError, Write};
+use warden_store::{ArtifactError, EventScope, SavingsOf, StoreError, Write};
 use warden_wire::problem::ProblemCode;
 use warden_wire::rest::{EventBody, Items, LabRunBody, PatchBody, ReleaseBody, ReleaseRequest};
 
 use super::access::Caller;
 use super::extract::{Asked, Named, Paging, Wish, cut, items};
+use super::patches::savings;
 use super::record::{event, of_release};
 use crate::clock::now;
 use crate::context::Shared;
@@ -39,7 +40,7 @@ pub(super) async fn list(
     Ok(Json(Items { items, next }))
 }
 
-async fn find(context: &Shared, id: &ReleaseId) -> Answer<Release> {
+pub(super) async fn find(context: &Shared, id: &ReleaseId) -> Answer<Release> {
     context.store.release(id).await?.ok_or_else(|| Failure::not_found("release", id))
 }
 
@@ -76,6 +77,7 @@ async fn body(context: &Shared, release: &Release) -> Result<ReleaseBody, StoreE
         components: components.map(|list| u64::try_from(list.len()).unwrap_or(u64::MAX)),
         patches: context.store.patches_to(&release.image).await?.iter().map(PatchBody::from).collect(),
         lab: lab.collect(),
+        savings: savings(&context.store.savings(&SavingsOf::Release(release.id.clone())).await?),
     })
 }
 

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use warden_model::rollout::{Member, MemberState, Order, Rollout};
-use warden_model::{ByteCount, DeviceId, RolloutId};
-use warden_store::{EventScope, StoreError};
+use warden_model::{DeviceId, RolloutId};
+use warden_store::{EventScope, SavingsOf, StoreError, UpdateCost};
 use warden_wire::rest::{EventBody, Items, MemberBody, PhaseBody, RolloutBody};
 
 use super::extract::{Asked, Named, Paging, cut, items};
+use super::patches::savings;
 use crate::context::Shared;
 use crate::problem::{Answer, Failure};
 
@@ -68,28 +69,29 @@ async fn body(context: &Shared, rollout: &Rollout) -> Result<RolloutBody, StoreE
     let members = context.store.members(&rollout.id).await?;
     let costs = costs(context, &rollout.id).await?;
     let bodies = members.iter().map(|member| {
-        let (downloaded, full) = costs.get(&member.device).copied().unwrap_or_default();
+        let cost = costs.get(&member.device).copied().unwrap_or_default();
         MemberBody {
             device: member.device.to_string(),
             phase: phase_name(rollout, member.phase),
             state: member.state.to_string(),
             since: member.since.to_string(),
             action: member.action.map(|action| action.0),
-            downloaded_bytes: downloaded.0,
-            full_bytes: full.0,
+            downloaded_bytes: cost.downloaded.0,
+            full_bytes: cost.full.0,
+            way: cost.way.map(|way| way.to_string()),
+            loading_millis: cost.loading_millis,
+            applying_millis: cost.applying_millis,
         }
     });
-    Ok(RolloutBody { members: bodies.collect(), ..without_members(rollout, &members) })
+    let savings = savings(&context.store.savings(&SavingsOf::Rollout(rollout.id.clone())).await?);
+    Ok(RolloutBody { members: bodies.collect(), savings, ..without_members(rollout, &members) })
 }
 
 /// Returns what the newest order to install has cost each device, and what the full image would have.
-async fn costs(
-    context: &Shared,
-    rollout: &RolloutId,
-) -> Result<BTreeMap<DeviceId, (ByteCount, ByteCount)>, StoreError> {
+async fn costs(context: &Shared, rollout: &RolloutId) -> Result<BTreeMap<DeviceId, UpdateCost>, StoreError> {
     let orders = context.store.directives_of(rollout).await?;
     let installs = orders.into_iter().filter(|stored| stored.directive.order == Order::Install);
-    Ok(installs.map(|stored| (stored.directive.device, (stored.downloaded, stored.full))).collect())
+    Ok(installs.map(|stored| (stored.directive.device.clone(), stored.cost())).collect())
 }
 
 fn phase_name(rollout: &Rollout, index: usize) -> String {
@@ -125,6 +127,7 @@ fn without_members(rollout: &Rollout, members: &[Member]) -> RolloutBody {
         generation: rollout.generation.0,
         created_at: rollout.created_at.to_string(),
         members: Vec::new(),
+        savings: None,
     }
 }
 

@@ -8,9 +8,10 @@ use warden_model::release::ReleaseState;
 use warden_model::rollout::RolloutState;
 use warden_model::shield::ShieldState;
 use warden_model::{Seconds, Timestamp};
-use warden_store::{Counts, StoreError};
+use warden_store::{Counts, SavingsOf, StoreError};
 use warden_wire::rest::StatusBody;
 
+use super::patches::{savings, unsigned};
 use crate::clock::now;
 use crate::context::Shared;
 use crate::problem::Answer;
@@ -37,6 +38,7 @@ pub(super) async fn get(State(context): State<Shared>) -> Answer<Json<StatusBody
         shielded: counts.shielded,
         advisories: context.store.advisory_count().await?,
         attention,
+        savings: savings(&context.store.savings(&SavingsOf::Fleet).await?),
     }))
 }
 
@@ -75,6 +77,13 @@ async fn attention(context: &Shared, counts: &Counts, now: Timestamp) -> Result<
         }
     }
     sentences.extend(releases(context).await?);
+    for (release, patches, count) in unsigned(context).await? {
+        let (patches, who) = (patches.len(), devices(count, "loads", "load"));
+        sentences.push(format!(
+            "Release {} has patches that nobody has signed: {patches}; {who} the full image until you sign again.",
+            release.id
+        ));
+    }
     let turned_back = in_state(counts, UpdateState::RolledBack);
     if turned_back > 0 {
         let who = devices(turned_back, "has", "have");

@@ -3,6 +3,7 @@
 mod access;
 mod described;
 mod fleet;
+mod patches;
 mod releases;
 mod risk;
 mod rollouts;

@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 use tracing::warn;
 use warden_model::Sha256Digest;
+use warden_store::StoreError;
+use warden_trust::repository::TargetEntry;
 
 use super::identify::Asking;
 use crate::context::Shared;
@@ -36,14 +38,26 @@ pub(super) async fn by_digest(
     headers: HeaderMap,
 ) -> Response {
     let Ok(digest) = digest.parse::<Sha256Digest>() else { return StatusCode::NOT_FOUND.into_response() };
-    let signed = context
-        .repository
-        .listing()
-        .is_some_and(|listing| listing.entries.iter().any(|entry| entry.sha256 == digest));
-    if !signed {
-        return StatusCode::NOT_FOUND.into_response();
+    match is_signed(&context, &digest).await {
+        Ok(true) => file(&context, &digest, &headers).await,
+        Ok(false) => StatusCode::NOT_FOUND.into_response(),
+        Err(error) => {
+            warn!(artifact = %digest, error = %crate::problem::chain(&error), "whose artifact it is cannot be read");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
     }
-    file(&context, &digest, &headers).await
+}
+
+/// Says whether the signed metadata lists an artifact: as a target, as the head of an image's index, or as a part that
+/// such a head names.
+async fn is_signed(context: &Shared, digest: &Sha256Digest) -> Result<bool, StoreError> {
+    let Some(listing) = context.repository.listing() else { return Ok(false) };
+    let is_head = |entry: &TargetEntry| entry.about.index.is_some_and(|pin| pin.sha256 == *digest);
+    if listing.entries.iter().any(|entry| entry.sha256 == *digest || is_head(entry)) {
+        return Ok(true);
+    }
+    let Some(image) = crate::turn::image_of_part(context, digest).await? else { return Ok(false) };
+    Ok(listing.entries.iter().any(|entry| entry.sha256 == image && entry.about.index.is_some()))
 }
 
 /// `GET …/softwaremodules/{module}/artifacts/{file}`: the image of the device's own order. The module is the number of

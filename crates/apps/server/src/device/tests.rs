@@ -4,6 +4,7 @@ mod ddi;
 mod est;
 mod feedback;
 mod files;
+mod index;
 mod reports;
 
 use std::net::SocketAddr;

@@ -40,12 +40,15 @@ async fn one(context: &Shared, release: &Release, now: Timestamp) -> Result<()> 
 }
 
 /// Analyses an image, and walks it once more as a device does that unpacks it: what an analysis only lists, a hostile
-/// path or a damaged file, is an image that no device would take.
+/// path or a damaged file, is an image that no device would take. Images that are flashed as they are (for instance UBI)
+/// are not walked: no device unpacks them.
 fn look(image: &File, limits: &Limits) -> Result<Analysis, AnalyseError> {
     let analysis = warden_analyse::analyse(Box::new(BufReader::new(image)), limits)?;
     let mut read = |_: &Entry, content: &mut dyn Read| io::copy(content, &mut io::sink()).map(drop);
-    warden_analyse::visit(Box::new(BufReader::new(image)), limits, &mut read)?;
-    Ok(analysis)
+    match warden_analyse::visit(Box::new(BufReader::new(image)), limits, &mut read) {
+        Ok(()) | Err(AnalyseError::UnknownFormat { .. }) => Ok(analysis),
+        Err(error) => Err(error),
+    }
 }
 
 async fn keep(context: &Shared, release: &Release, analysis: &Analysis, now: Timestamp) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use warden_assess::sightings::{is_from_scanner, with_sightings};
 use warden_assess::{Fleet, cases, findings};
 use warden_model::case::{Case, Finding, Protection};
 use warden_model::event::Event;
@@ -21,6 +22,7 @@ pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
     let shields = store.shields().await?;
     let devices = store.all_devices().await?;
     let known = store.all_cases().await?;
+    let sightings = store.cve_sightings().await?;
     let mut present: BTreeMap<Sha256Digest, Vec<Finding>> = BTreeMap::new();
     for finding in store.all_findings().await? {
         present.entry(finding.image).or_default().push(finding);
@@ -44,7 +46,8 @@ pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
         shields: &shields,
     };
     let before: BTreeMap<&CaseId, &Case> = known.iter().map(|case| (&case.id, case)).collect();
-    for case in cases(&fleet, &known, now) {
+    let by_firmware = cases(&fleet, &known, now);
+    for case in with_sightings(&fleet, by_firmware, &known, &sightings) {
         let old = before.get(&case.id).copied();
         if old == Some(&case) {
             continue;
@@ -64,6 +67,9 @@ fn change(old: Option<&Case>, case: &Case, now: Timestamp) -> Option<Event> {
         (None, None) => ("case opened", opened(case)),
         (_, Some((how, _))) if old.and_then(|old| old.protected) != case.protected => {
             let how = match how {
+                Protection::Patched if is_from_scanner(&case.finding) => {
+                    "a scan looked again, and saw it no more"
+                }
                 Protection::Patched => "it runs a firmware without the weakness, by its own report",
                 Protection::Shielded => "it is shielded",
             };

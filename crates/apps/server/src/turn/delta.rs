@@ -1,18 +1,15 @@
-//! Delta: patches from every version in the field to a release, the most common version first.
-
-use std::io::Read as _;
+//! Delta: a release goes on once the patches are ready that most devices need. They are built elsewhere, in the background.
 
 use anyhow::{Context as _, Result};
-use tracing::info;
-use warden_delta::{Made, MakeLimits};
-use warden_model::release::{Patch, Release, ReleaseState};
-use warden_model::{ByteCount, PerMille, Sha256Digest, Stage, Timestamp};
-use warden_store::{Artifacts, Write};
+use warden_model::release::{PatchState, Release, ReleaseState};
+use warden_model::{Stage, Timestamp};
+use warden_store::Write;
 
 use super::{Failures, advance, release_event, releases_in};
 use crate::context::Shared;
+use crate::patches::{Readiness, readiness, refresh, told};
 
-/// Builds the patches of every release that has been analysed.
+/// Lets every analysed release go on whose patches are ready.
 pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
     let mut failures = Failures::default();
     for release in releases_in(context, ReleaseState::Analysed).await? {
@@ -23,60 +20,36 @@ pub(super) async fn run(context: &Shared, now: Timestamp) -> Result<()> {
 }
 
 async fn one(context: &Shared, release: &Release, now: Timestamp) -> Result<()> {
-    let mut said = Vec::new();
-    let mut writes = Vec::new();
-    for (base, devices) in context.store.field_versions(&release.product).await? {
-        if base.image == release.image || context.store.patch(&base.image, &release.image).await?.is_some() {
-            continue;
+    // The queue may not know of the release yet.
+    refresh(context, &release.product, now).await?;
+    let mut jobs = context.store.patch_jobs_to(&release.image).await?;
+    jobs.retain(|job| job.state != PatchState::Dropped);
+    let field = context.store.field_versions(&release.product).await?;
+    let why = match readiness(&jobs, &field, &context.config.patches, now) {
+        Readiness::Goes(why) => why,
+        Readiness::Waits(why) => {
+            context.patches.wake.notify_one();
+            return say(context, release, why).await;
         }
-        let (from, to) = (base.image, release.image);
-        let context = context.clone();
-        let built = tokio::task::spawn_blocking(move || build(&context.artifacts, from, to));
-        let (sentence, patch) = built.await.context("wait for the patch")??;
-        info!(release = %release.id, from = %base.version, devices, sentence, "patch built");
-        said.push(format!("from {}: {sentence}", base.version));
-        writes.extend(patch.map(Write::Patch));
-    }
-    let reason = if said.is_empty() {
-        "no other version is in the field, so there is nothing to patch from".to_owned()
-    } else {
-        said.join("; ")
+    };
+    let reason = match told(&jobs) {
+        none if none.is_empty() => {
+            "no other version is in the field, so there is nothing to patch from".to_owned()
+        }
+        each => format!("{each}; {why}"),
     };
     let event = release_event(now, Stage::Delta, &release.id, "patches built", reason);
-    advance(context, &release.id, (ReleaseState::Analysed, ReleaseState::Built), event, writes)
+    advance(context, &release.id, (ReleaseState::Analysed, ReleaseState::Built), event, Vec::new())
         .await
-        .context("keep the patches")
+        .context("let the release go on")
 }
 
-/// Makes one patch and keeps it among the artifacts; says in a few words what came out.
-fn build(artifacts: &Artifacts, from: Sha256Digest, to: Sha256Digest) -> Result<(String, Option<Patch>)> {
-    if !artifacts.exists(&from) {
-        return Ok(("full image, because the old one is not among the artifacts".to_owned(), None));
+/// Keeps for what the release waits.
+async fn say(context: &Shared, release: &Release, why: String) -> Result<()> {
+    let _deciding = context.deciding.lock().await;
+    let Some(present) = context.store.release(&release.id).await? else { return Ok(()) };
+    if present.state != ReleaseState::Analysed || present.reason == why {
+        return Ok(());
     }
-    let limits = MakeLimits::default();
-    let (base, result) = (read(artifacts, &from)?, read(artifacts, &to)?);
-    match warden_delta::make(&base, &result, &limits) {
-        Ok(Made::Patch(bytes)) => {
-            let mut writer = artifacts.create().context("keep the patch")?;
-            writer.write(&bytes).context("keep the patch")?;
-            let stored = writer.finish().context("keep the patch")?;
-            let full = u64::try_from(result.len()).unwrap_or(u64::MAX);
-            let share = PerMille::of(stored.size.0, full);
-            let sentence = format!("{} instead of {} ({share})", stored.size, ByteCount(full));
-            let patch = Patch { base: from, result: to, digest: stored.digest, size: stored.size };
-            Ok((sentence, Some(patch)))
-        }
-        Ok(Made::FullIsSmaller { patch, full }) => {
-            Ok((format!("full image of {full}, because the patch would take {patch}"), None))
-        }
-        // An image beyond the codec's limits is no failure of the release: it goes out whole.
-        Err(error) => Ok((format!("full image, because {}", crate::problem::chain(&error)), None)),
-    }
-}
-
-fn read(artifacts: &Artifacts, digest: &Sha256Digest) -> Result<Vec<u8>> {
-    let (mut file, size) = artifacts.open_read(digest).with_context(|| format!("open the image {digest}"))?;
-    let mut bytes = Vec::with_capacity(usize::try_from(size.0).unwrap_or(0));
-    file.read_to_end(&mut bytes).with_context(|| format!("read the image {digest}"))?;
-    Ok(bytes)
+    Ok(context.store.commit(&[Write::Release(Release { reason: why, ..present })]).await?)
 }

@@ -10,7 +10,7 @@ use warden_model::report::{ReportPhase, StateReport};
 use warden_model::rollout::Order;
 use warden_model::{ByteCount, DeviceId, RolloutId, Stage, Timestamp};
 use warden_rollout::{ReportOutcome, on_report};
-use warden_store::{DirectiveState, StoreError, StoredDirective, Write};
+use warden_store::{DirectiveState, StoreError, StoredDirective, UpdateCost, Write};
 
 use crate::context::Shared;
 
@@ -125,8 +125,7 @@ async fn member_writes(
     writes.extend(learn_before(context, report, &stored).await?);
     let is_done =
         matches!(report.phase, Some(ReportPhase::Healthy | ReportPhase::RolledBack | ReportPhase::Failed));
-    // A device that failed before it had read the signed metadata knows no size: the server's own stays.
-    let full = if report.full == ByteCount(0) { stored.full } else { report.full };
+    let cost = cost(report, stored.full);
     let action = stored.directive.action;
     if is_done && stored.state != DirectiveState::Closed {
         stored.state = DirectiveState::Closed;
@@ -134,8 +133,25 @@ async fn member_writes(
         writes.push(Write::Directive(stored));
     }
     // After the order itself, which would put the old numbers back.
-    writes.push(Write::ReportCost { action, downloaded: report.downloaded, full });
+    writes.push(Write::ReportCost { action, cost });
     Ok(writes)
+}
+
+/// The most that one update is believed to have loaded: a thousand times a large image. Sums over the fleet must not
+/// overflow because one device lies.
+const DOWNLOADED_MAX: ByteCount = ByteCount::mib(1 << 20);
+/// The longest that loading or applying is believed to have taken, in milliseconds: a month on the slowest line.
+const MILLIS_MAX: u64 = 30 * 86_400_000;
+
+/// Returns what the update cost. The size of the image is the server's own, where it knows it.
+fn cost(report: &StateReport, known: ByteCount) -> UpdateCost {
+    UpdateCost {
+        downloaded: report.downloaded.min(DOWNLOADED_MAX),
+        full: if known == ByteCount(0) { report.full.min(DOWNLOADED_MAX) } else { known },
+        way: report.way,
+        loading_millis: report.loading_millis.min(MILLIS_MAX),
+        applying_millis: report.applying_millis.min(MILLIS_MAX),
+    }
 }
 
 /// Learns from a device on its way what it ran before, where it had never reported when it got its order: without that

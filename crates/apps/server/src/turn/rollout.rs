@@ -168,6 +168,9 @@ async fn order(
             image,
             downloaded: ByteCount(0),
             full,
+            way: None,
+            loading_millis: 0,
+            applying_millis: 0,
         }));
     } else if directive.order == Order::TurnBack {
         writes.push(Write::Event(no_way_back(directive, now)));

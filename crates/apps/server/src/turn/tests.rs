@@ -1,6 +1,7 @@
 //! Turns over a real store: the way there, the way back, and what a crash at any moment leaves.
 
 mod crash;
+mod delta;
 
 use tempfile::TempDir;
 use warden_kit::values::{START, digest};

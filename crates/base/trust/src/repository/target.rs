@@ -31,6 +31,15 @@ pub enum TargetKind {
     },
 }
 
+/// The exact bytes of a file that belongs to a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePin {
+    /// Its size.
+    pub length: ByteCount,
+    /// Its digest.
+    pub sha256: Sha256Digest,
+}
+
 /// What the maker says about a target: TUF's `custom` (TUF 1.0.34 §4.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetAbout {
@@ -44,6 +53,9 @@ pub struct TargetAbout {
     pub release_counter: u64,
     /// Image or patch.
     pub kind: TargetKind,
+    /// For an image: the head of its index, which names the index's other parts by digest. Readers that know no index
+    /// pass over it.
+    pub index: Option<FilePin>,
 }
 
 /// One target.
@@ -72,6 +84,15 @@ struct Custom {
     base: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     result: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    index: Option<CustomPin>,
+}
+
+/// A file that belongs to a target, as it is written.
+#[derive(Serialize, Deserialize)]
+struct CustomPin {
+    length: u64,
+    sha256: String,
 }
 
 /// Checks that a name is a plain relative path: parts of letters, digits and `._+~:-`, none of them starting with a dot.
@@ -95,7 +116,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), RepositoryError> {
 }
 
 pub(super) fn value_of(entry: &TargetEntry) -> Value {
-    let TargetAbout { product, hardware_ids, version, release_counter, kind } = &entry.about;
+    let TargetAbout { product, hardware_ids, version, release_counter, kind, index } = &entry.about;
     let (kind, base, result) = match kind {
         TargetKind::Image => ("image", None, None),
         TargetKind::Patch { base, result } => ("patch", Some(base.to_string()), Some(result.to_string())),
@@ -109,6 +130,7 @@ pub(super) fn value_of(entry: &TargetEntry) -> Value {
         kind: kind.to_owned(),
         base,
         result,
+        index: index.map(|pin| CustomPin { length: pin.length.0, sha256: pin.sha256.to_string() }),
     };
     json!({ "length": entry.length.0, "hashes": { "sha256": entry.sha256.to_string() }, "custom": custom })
 }
@@ -146,12 +168,17 @@ pub(crate) fn entry_of(
         }
         _ => return None,
     };
+    let index = match custom.index {
+        None => None,
+        Some(pin) => Some(FilePin { length: ByteCount(pin.length), sha256: pin.sha256.parse().ok()? }),
+    };
     let about = TargetAbout {
         product: custom.product.parse().ok()?,
         hardware_ids: custom.hardware_ids.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?,
         version: custom.version.parse().ok()?,
         release_counter: custom.release_counter,
         kind,
+        index,
     };
     let sha256 = hashes.get("sha256")?.parse().ok()?;
     Some(TargetEntry { name: name.to_owned(), length: ByteCount(length), sha256, about })

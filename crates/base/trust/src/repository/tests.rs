@@ -22,6 +22,7 @@ fn what_is_written_is_what_is_read() {
         name: "camera/1.1_1.2.patch".into(),
         about: super::TargetAbout {
             kind: TargetKind::Patch { base: sha256(b"base"), result: sha256(b"result") },
+            index: None,
             ..image("x", 2).about
         },
         ..image("x", 2)

@@ -53,6 +53,7 @@ fn what_the_repository_writes_a_device_believes() {
         length: ByteCount(length),
         about: TargetAbout {
             kind: TargetKind::Patch { base: sha256(name.as_bytes()), result: sha256(b"camera/1.2") },
+            index: None,
             ..image("", 2).about
         },
         ..image(name, 2)

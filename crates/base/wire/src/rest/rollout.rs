@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::SavingsBody;
+
 /// A wish for a rollout, or for its plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +103,15 @@ pub struct MemberBody {
     /// What the full image would have cost, in bytes.
     #[serde(default)]
     pub full_bytes: u64,
+    /// How the bytes came: `full`, `patch`, `index` or `kept`; absent until the device has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<String>,
+    /// How long loading took, in milliseconds.
+    #[serde(default)]
+    pub loading_millis: u64,
+    /// How long it took to write the slot from what was loaded, in milliseconds.
+    #[serde(default)]
+    pub applying_millis: u64,
 }
 
 /// A rollout.
@@ -125,4 +136,7 @@ pub struct RolloutBody {
     /// The devices; only when one rollout is asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberBody>,
+    /// What patches saved; only when one rollout is asked for, and absent while no device has loaded anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub savings: Option<SavingsBody>,
 }

@@ -253,7 +253,7 @@ fn invalid_packages_and_ranges_are_refused_with_place_and_cause() {
 fn invalid_severities_and_exploitation_are_refused_with_place_and_cause() {
     check_refused(
         &with(r#", "severity": [{"type": "CVSS_V3", "score": "9.8"}]"#),
-        "/severity/0/score is no CVSS vector: the vector starts with \"9.8\", not with CVSS:3.0/, CVSS:3.1/ or CVSS:4.0/",
+        "/severity/0/score is no CVSS vector: the vector starts with \"9.8\", not with CVSS:3.0/, CVSS:3.1/, CVSS:4.0/, or AV: as version 2 does",
     );
     check_refused(&with(r#", "severity": [{"type": "CVSS_V3"}]"#), "/severity/0/score is missing");
     let own = |text: &str| with(&format!(r#", "database_specific": {text}"#));

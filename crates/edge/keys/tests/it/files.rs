@@ -118,6 +118,7 @@ fn file_keys_of_both_schemes_sign_a_repository_that_a_device_believes() {
             version: "1.1".parse().unwrap(),
             release_counter: 2,
             kind: TargetKind::Image,
+            index: None,
         },
     };
     let root = repository::root(1, expires, &keys, &[&offline]).unwrap();

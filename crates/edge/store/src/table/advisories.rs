@@ -1,9 +1,9 @@
 //! Advisories, and their findings in firmware.
 
 use sqlx::SqliteConnection;
-use warden_model::advisory::Advisory;
+use warden_model::advisory::{Advisory, Automatable, TechnicalImpact};
 use warden_model::case::Finding;
-use warden_model::{AdvisoryId, Sha256Digest};
+use warden_model::{AdvisoryId, PerMille, Sha256Digest};
 
 use crate::error::StoreError;
 use crate::form;
@@ -21,7 +21,10 @@ pub(crate) async fn write(on: &mut SqliteConnection, advisory: &Advisory) -> Res
         .set("withdrawn", advisory.withdrawn)
         .set("cvss", advisory.cvss.as_deref())
         .set("exploitation", advisory.exploitation.word())
-        .set("automatable", advisory.automatable.map(warden_model::advisory::Automatable::word))
+        .set("automatable", advisory.automatable.map(Automatable::word))
+        .set("technical_impact", advisory.technical_impact.map(TechnicalImpact::word))
+        .set("in_kev", u64::from(advisory.in_kev))
+        .set("epss", advisory.epss.map(PerMille::get))
         .set("affected", form::encode("advisories", "affected", &advisory.affected)?)
         .set("known_at", advisory.known_at)
         .run(&mut *on)
@@ -71,6 +74,9 @@ fn read(row: &Row) -> Result<Advisory, StoreError> {
         cvss: row.text_opt("cvss")?,
         exploitation: row.parsed("exploitation")?,
         automatable: row.parsed_opt("automatable")?,
+        technical_impact: row.parsed_opt("technical_impact")?,
+        in_kev: row.unsigned::<u8>("in_kev")? != 0,
+        epss: row.per_mille_opt("epss")?,
         affected: row.form("affected")?,
         known_at: row.time("known_at")?,
     })

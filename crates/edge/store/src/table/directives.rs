@@ -1,6 +1,7 @@
 //! Orders to devices, what they cost, and what the devices answered.
 
 use sqlx::SqliteConnection;
+use warden_model::report::Way;
 use warden_model::rollout::Directive;
 use warden_model::{ActionId, ByteCount, DeviceId, Generation, RolloutId, Sha256Digest, Timestamp, words};
 
@@ -39,6 +40,61 @@ pub struct StoredDirective {
     pub downloaded: ByteCount,
     /// What the full image would have cost.
     pub full: ByteCount,
+    /// How the bytes came, by the device's own report.
+    pub way: Option<Way>,
+    /// How long loading took, in milliseconds.
+    pub loading_millis: u64,
+    /// How long it took to write the slot from what was loaded, in milliseconds.
+    pub applying_millis: u64,
+}
+
+impl StoredDirective {
+    /// Returns what carrying it out cost.
+    pub fn cost(&self) -> UpdateCost {
+        UpdateCost {
+            downloaded: self.downloaded,
+            full: self.full,
+            way: self.way,
+            loading_millis: self.loading_millis,
+            applying_millis: self.applying_millis,
+        }
+    }
+}
+
+/// What carrying out an order cost, by the device's own report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UpdateCost {
+    /// What was downloaded.
+    pub downloaded: ByteCount,
+    /// What the full image would have cost.
+    pub full: ByteCount,
+    /// How the bytes came.
+    pub way: Option<Way>,
+    /// How long loading took, in milliseconds.
+    pub loading_millis: u64,
+    /// How long it took to write the slot from what was loaded, in milliseconds.
+    pub applying_millis: u64,
+}
+
+/// The shortest loading that tells how fast a line is, in milliseconds: below it, the handshake is most of the time.
+const RATE_MILLIS_MIN: u64 = 1_000;
+/// So many bytes tell it too, however fast they came.
+const RATE_BYTES_MIN: ByteCount = ByteCount::mib(1);
+/// The longest time that one update can save, in milliseconds: a week. Sums of it stay far below what a column holds.
+const SAVED_MILLIS_MAX: u64 = 7 * 86_400_000;
+
+impl UpdateCost {
+    /// Returns how long the bytes that were not loaded would have taken, in milliseconds, at the rate of those that were;
+    /// nothing where too little was loaded to know the rate.
+    pub fn saved_millis(&self) -> Option<u64> {
+        let measured = self.loading_millis >= RATE_MILLIS_MIN || self.downloaded >= RATE_BYTES_MIN;
+        if !measured || self.loading_millis == 0 || self.downloaded.0 == 0 {
+            return None;
+        }
+        let saved = self.full.0.saturating_sub(self.downloaded.0);
+        let millis = u128::from(saved) * u128::from(self.loading_millis) / u128::from(self.downloaded.0);
+        Some(u64::try_from(millis).unwrap_or(u64::MAX).min(SAVED_MILLIS_MAX))
+    }
 }
 
 /// An answer of a device to an order.
@@ -52,6 +108,11 @@ pub struct Feedback {
     pub finished: String,
     /// The device's messages.
     pub messages: Vec<String>,
+}
+
+/// Returns the time that an update saved as a column value.
+fn saved_millis(cost: &UpdateCost) -> Arg {
+    Arg::Int(cost.saved_millis().and_then(|millis| i64::try_from(millis).ok()))
 }
 
 /// Returns an action as a column value.
@@ -79,6 +140,10 @@ pub(crate) async fn write(on: &mut SqliteConnection, stored: &StoredDirective) -
         .set("image", stored.image)
         .set("downloaded", stored.downloaded)
         .set("full_size", stored.full)
+        .set("way", stored.way.map(Way::word))
+        .set("loading_millis", stored.loading_millis)
+        .set("applying_millis", stored.applying_millis)
+        .set("saved_millis", saved_millis(&stored.cost()))
         .run(on)
         .await
 }
@@ -86,11 +151,18 @@ pub(crate) async fn write(on: &mut SqliteConnection, stored: &StoredDirective) -
 pub(crate) async fn write_cost(
     on: &mut SqliteConnection,
     action: ActionId,
-    downloaded: ByteCount,
-    full: ByteCount,
+    cost: &UpdateCost,
 ) -> Result<(), StoreError> {
-    let text = "UPDATE directives SET downloaded = $2, full_size = $3 WHERE action = $1";
-    let query = Statement::new("directives", text).arg(action.0).arg(downloaded).arg(full);
+    let text = "UPDATE directives SET downloaded = $2, full_size = $3, way = $4, loading_millis = $5, \
+         applying_millis = $6, saved_millis = $7 WHERE action = $1";
+    let query = Statement::new("directives", text)
+        .arg(action.0)
+        .arg(cost.downloaded)
+        .arg(cost.full)
+        .arg(cost.way.map(Way::word))
+        .arg(cost.loading_millis)
+        .arg(cost.applying_millis)
+        .arg(saved_millis(cost));
     match query.run(on).await? {
         0 => Err(StoreError::MissingParent),
         _ => Ok(()),
@@ -132,6 +204,9 @@ fn read(row: &Row) -> Result<StoredDirective, StoreError> {
         image: row.parsed("image")?,
         downloaded: ByteCount(row.unsigned("downloaded")?),
         full: ByteCount(row.unsigned("full_size")?),
+        way: row.parsed_opt("way")?,
+        loading_millis: row.unsigned("loading_millis")?,
+        applying_millis: row.unsigned("applying_millis")?,
     })
 }
 

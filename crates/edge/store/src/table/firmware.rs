@@ -1,8 +1,7 @@
-//! Firmware, and patches from one to another.
+//! Firmware.
 
 use sqlx::SqliteConnection;
 use warden_model::firmware::Firmware;
-use warden_model::release::Patch;
 use warden_model::{ByteCount, ProductId, Sha256Digest};
 
 use crate::error::StoreError;
@@ -25,16 +24,6 @@ pub(crate) async fn write(on: &mut SqliteConnection, firmware: &Firmware) -> Res
         .await
 }
 
-pub(crate) async fn write_patch(on: &mut SqliteConnection, patch: &Patch) -> Result<(), StoreError> {
-    Upsert::into("patches")
-        .key("result", patch.result)
-        .key("base", patch.base)
-        .set("digest", patch.digest)
-        .set("size", patch.size)
-        .run(on)
-        .await
-}
-
 fn read(row: &Row) -> Result<Firmware, StoreError> {
     Ok(Firmware {
         image: row.parsed("image")?,
@@ -43,15 +32,6 @@ fn read(row: &Row) -> Result<Firmware, StoreError> {
         size: ByteCount(row.unsigned("size")?),
         added_at: row.time("added_at")?,
         components: row.form_opt("components")?,
-    })
-}
-
-fn read_patch(row: &Row) -> Result<Patch, StoreError> {
-    Ok(Patch {
-        base: row.parsed("base")?,
-        result: row.parsed("result")?,
-        digest: row.parsed("digest")?,
-        size: ByteCount(row.unsigned("size")?),
     })
 }
 
@@ -76,27 +56,6 @@ impl Store {
     pub async fn firmwares(&self) -> Result<Vec<Firmware>, StoreError> {
         Statement::new("firmware", "SELECT * FROM firmware ORDER BY product, added_at, image")
             .read(self.reader(), read)
-            .await
-    }
-
-    /// Returns the patches that make an image, by their base.
-    pub async fn patches_to(&self, result: &Sha256Digest) -> Result<Vec<Patch>, StoreError> {
-        Statement::new("patches", "SELECT * FROM patches WHERE result = $1 ORDER BY base")
-            .arg(*result)
-            .read(self.reader(), read_patch)
-            .await
-    }
-
-    /// Returns the patch from one image to another.
-    pub async fn patch(
-        &self,
-        base: &Sha256Digest,
-        result: &Sha256Digest,
-    ) -> Result<Option<Patch>, StoreError> {
-        Statement::new("patches", "SELECT * FROM patches WHERE result = $1 AND base = $2")
-            .arg(*result)
-            .arg(*base)
-            .read_one(self.reader(), read_patch)
             .await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use warden_model::advisory::{Advisory, Affected, Automatable, Exploitation, VersionRange};
+use warden_model::advisory::{Advisory, Affected, Automatable, Exploitation, TechnicalImpact, VersionRange};
 use warden_model::alert::{Alert, AlertKind, Sensor};
 use warden_model::case::{Case, Decision, Factor, Finding, Priority, Protection};
 use warden_model::device::{Criticality, DataSensitivity, Device, Running, Slot, UpdateState};
@@ -10,7 +10,8 @@ use warden_model::event::Event;
 use warden_model::firmware::{Component, Evidence, Firmware, Method, Version};
 use warden_model::product::{Exposure, Product};
 use warden_model::purl::Purl;
-use warden_model::release::{Patch, Release, ReleaseState};
+use warden_model::release::{Patch, PatchJob, PatchState, PatchStep, Release, ReleaseState};
+use warden_model::report::Way;
 use warden_model::rollout::{
     Directive, MaintenanceWindow, Member, MemberState, Order, Phase, PhaseSize, Rollout, RolloutState,
 };
@@ -146,6 +147,25 @@ pub(super) fn patch(seed: Seed) -> Patch {
     Patch { base: digest(seed.0), result: digest(77), digest: digest(seed.mix("d")), size: ByteCount(seed.0) }
 }
 
+pub(super) fn patch_job(seed: Seed, product: &ProductId) -> PatchJob {
+    PatchJob {
+        base: digest(seed.0),
+        base_version: Version::new(format!("1.{}", seed.0)).unwrap(),
+        result: digest(77),
+        product: product.clone(),
+        devices: seed.mix("devices") % 5,
+        state: seed.pick("state", PatchState::ALL),
+        step: seed.maybe("step", seed.pick("step", PatchStep::ALL)),
+        attempts: u32::try_from(seed.mix("attempts") % 4).unwrap(),
+        reason: seed.text("reason"),
+        wanted_at: seed.time("wanted"),
+        started_at: seed.maybe("started", seed.time("started")),
+        ended_at: seed.maybe("ended", seed.time("ended")),
+        again_at: seed.maybe("again", seed.time("again")),
+        unused_since: seed.maybe("unused", seed.time("unused")),
+    }
+}
+
 pub(super) fn advisory_id(seed: Seed) -> AdvisoryId {
     AdvisoryId::new(format!("CVE-2026-{}", 1000 + seed.0)).unwrap()
 }
@@ -169,6 +189,9 @@ pub(super) fn advisory(seed: Seed) -> Advisory {
         cvss: seed.maybe("cvss", "CVSS:3.1/AV:N".to_owned()),
         exploitation: seed.pick("exploitation", Exploitation::ALL),
         automatable: seed.maybe("automatable", seed.pick("automatable", Automatable::ALL)),
+        technical_impact: seed.maybe("impact", seed.pick("technical impact", TechnicalImpact::ALL)),
+        in_kev: seed.mix("kev") % 2 == 1,
+        epss: seed.maybe("epss", PerMille::of(seed.mix("share") % 1001, 1000)),
         affected: seed.maybe("affected", affected).into_iter().collect(),
         known_at: seed.time("known"),
     }
@@ -280,6 +303,9 @@ pub(super) fn directive(seed: Seed, rollout: &Rollout, device: &DeviceId) -> Sto
         image: digest(seed.0),
         downloaded: ByteCount(seed.mix("downloaded") % (1 << 40)),
         full: ByteCount(seed.mix("full") % (1 << 40)),
+        way: seed.maybe("way", seed.pick("way", Way::ALL)),
+        loading_millis: seed.mix("loading") % 1_000_000,
+        applying_millis: seed.mix("applying") % 1_000_000,
     }
 }
 

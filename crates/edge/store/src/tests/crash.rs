@@ -71,7 +71,8 @@ fn a_database_of_a_newer_version_is_left_alone() {
         sqlx::query(newer).execute(store.writer()).await.unwrap();
         store.close().await;
         let error = Store::open(dir.path()).await.unwrap_err();
-        assert!(matches!(error, StoreError::NewerSchema { found: 7, known: 1 }), "{error}");
+        let newest = crate::schema::known();
+        assert!(matches!(error, StoreError::NewerSchema { found: 7, known } if known == newest), "{error}");
         assert!(error.hint().is_some());
     });
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use warden_model::report::Way;
 use warden_model::{ActionId, ByteCount, Timestamp};
 use warden_wire::filter::Filter;
 use warden_wire::page::PageRequest;
 
 use super::build::{self, Seed};
 use super::{NOW, run, store_with};
-use crate::{EventScope, Store, StoreError, Write};
+use crate::{EventScope, Store, StoreError, UpdateCost, Write};
 
 /// Enough that each word and each absence comes up.
 const SEEDS: u64 = 24;
@@ -149,16 +150,29 @@ fn members_orders_and_answers_survive() {
             let answers = store.feedback(action).await.unwrap();
             assert_eq!(answers.len(), 1, "the same answer twice is one answer");
             assert_eq!(answers[0].messages, ["writing \"slot\" b"]);
-            store.commit(&[Write::ReportCost { action, downloaded: cost, full: cost }]).await.unwrap();
+            let cost = UpdateCost {
+                downloaded: cost,
+                full: cost,
+                way: Some(Way::Patch),
+                loading_millis: seed.0,
+                applying_millis: 2 * seed.0,
+            };
+            store.commit(&[Write::ReportCost { action, cost }]).await.unwrap();
             let is_open = order.state != crate::DirectiveState::Closed;
-            let costly = crate::StoredDirective { downloaded: cost, full: cost, ..order };
+            let costly = crate::StoredDirective {
+                downloaded: cost.downloaded,
+                full: cost.full,
+                way: cost.way,
+                loading_millis: cost.loading_millis,
+                applying_millis: cost.applying_millis,
+                ..order
+            };
             let open = store.open_directive(&device.id).await.unwrap();
             assert_eq!(open, is_open.then_some(costly));
         }
         assert_eq!(store.members(&fleet.rollout.id).await.unwrap().len(), 24);
         assert_eq!(store.directives_of(&fleet.rollout.id).await.unwrap().len(), 24);
-        let unknown =
-            Write::ReportCost { action: ActionId(999), downloaded: ByteCount(1), full: ByteCount(1) };
+        let unknown = Write::ReportCost { action: ActionId(999), cost: UpdateCost::default() };
         assert!(matches!(store.commit(&[unknown]).await, Err(StoreError::MissingParent)));
     });
 }

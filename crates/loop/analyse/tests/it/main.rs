@@ -1,5 +1,7 @@
 //! Runs the analysis over a corpus of real binaries and over file systems made by the real tools, where they exist.
 
+mod containers;
+
 use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -152,9 +154,10 @@ fn file_systems_of_mksquashfs_are_read() {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn a_real_squashfs_of_an_old_version_is_named() {
+fn a_real_router_of_2009_is_read_whole() {
     let Some(corpus) = corpus() else { return eprintln!("skipped: no corpus") };
-    let image = read(&corpus.join("images/zyxel-p663h51-2009-sqfs2-be-mips.bin"));
-    let error = analyse(Box::new(Cursor::new(image)), &Limits::default()).unwrap_err();
-    assert!(error.to_string().contains("big-endian squashfs"), "{error}");
+    let analysis = analysed(&read(&corpus.join("images/zyxel-p663h51-2009-sqfs2-be-mips.bin")));
+    let read = analysis.files.iter().filter(|file| file.kind == FileKind::File && file.digest.is_some());
+    assert_eq!((read.count(), analysis.skipped.len()), (263, 0), "{:?}", analysis.skipped);
+    assert!(analysis.components.iter().any(|found| found.name == "busybox" && found.version == "1.00"));
 }

@@ -88,9 +88,12 @@ fn advisory(id: &str, introduced: &str, fixed: &str) -> Advisory {
         published: KNOWN_AT,
         modified: KNOWN_AT,
         withdrawn: None,
-        cvss: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".to_owned()),
+        cvss: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:N".to_owned()),
         exploitation: Exploitation::Active,
         automatable: None,
+        technical_impact: None,
+        in_kev: false,
+        epss: None,
         affected: vec![Affected {
             package: Purl::new("generic", "busybox", None),
             ranges: vec![range],

@@ -54,6 +54,9 @@ fn advisory(package: &str, ranges: &[&str]) -> Advisory {
         cvss: None,
         exploitation: Exploitation::None,
         automatable: None,
+        technical_impact: None,
+        in_kev: false,
+        epss: None,
         affected: vec![affected],
         known_at: Timestamp(0),
     }

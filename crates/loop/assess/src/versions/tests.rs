@@ -47,6 +47,52 @@ fn debian_counts_epoch_tilde_and_revision() {
 }
 
 #[test]
+fn maven_counts_words_and_lists() {
+    check(
+        "maven",
+        &[
+            "1-alpha=1.0-ALPHA=1-alpha.0",
+            "1-alpha-1=1-alpha1=1.0-a1=1a1",
+            "1-alpha2",
+            "1-beta",
+            "1-milestone",
+            "1-rc=1-cr",
+            "1-rc1=1-rc-1",
+            "1-snapshot",
+            "1=1.0=1-ga=1.0.0-final=1-0",
+            "1-sp",
+            "1-abc",
+            "1-xyz",
+            "1-1",
+            "1.0.1",
+            "1.2",
+            "1.10",
+            "99999999999999999999999",
+        ],
+    );
+    // As deep as a text can be: no list inside a list is worth a stack.
+    let deep = "1-".repeat(100_000);
+    assert_eq!(compare("maven", &deep, &deep), Ordering::Equal);
+}
+
+#[test]
+fn nuget_counts_four_numbers_and_no_case() {
+    check(
+        "nuget",
+        &[
+            "1.0.0-1",
+            "1.0.0-2",
+            "1.0.0-Beta=1.0-bETA+1",
+            "1.0.0-beta.1",
+            "1.0=1=1.0.0.0+x",
+            "1.0.0.1",
+            "1.2",
+            "1.10",
+        ],
+    );
+}
+
+#[test]
 fn alpine_counts_letters_suffixes_and_revisions() {
     check(
         "apk",

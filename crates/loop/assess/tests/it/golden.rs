@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use warden_assess::{DeviceFacts, Mitigation, decide};
-use warden_model::advisory::{Advisory, Automatable, Exploitation};
+use warden_model::advisory::{Advisory, Automatable, Exploitation, TechnicalImpact};
 use warden_model::case::Decision;
 use warden_model::device::{Criticality, DataSensitivity};
 use warden_model::product::Exposure;
-use warden_model::{AdvisoryId, Timestamp};
+use warden_model::{AdvisoryId, PerMille, Timestamp};
 
 fn advisory(exploitation: Exploitation, automatable: Option<Automatable>, cvss: Option<&str>) -> Advisory {
     let now = Timestamp(0);
@@ -21,6 +21,9 @@ fn advisory(exploitation: Exploitation, automatable: Option<Automatable>, cvss: 
         cvss: cvss.map(str::to_owned),
         exploitation,
         automatable,
+        technical_impact: None,
+        in_kev: false,
+        epss: None,
         affected: vec![],
         known_at: now,
     }
@@ -92,6 +95,10 @@ fn every_factor_says_why() {
     human impact: very high - Safety impact critical and mission impact mission failure make it so.
     safety impact: critical - The device is of criticality safety-critical.
     mission impact: mission failure - The device is of criticality safety-critical.
+    technical impact: total - By the CVSS vector confidentiality, integrity and availability are all lost.
+    in kev: no - Nothing says that CVE-2022-48174 is in CISA's catalogue.
+    ssvc deployer: out-of-cycle - ssvc-deployer-1.0.0/row-39 of the SSVC says so.
+    bod 26-04 timeline: 60 days - cisa-bod-26-04-1.0.0/row-10 of CISA says so.
     ");
     let bare = advisory(Exploitation::None, None, None);
     let local = DeviceFacts {
@@ -101,9 +108,41 @@ fn every_factor_says_why() {
     insta::assert_snapshot!(factors(&bare, local), @r"
     exploitation: none - Nothing is known of an exploit for CVE-2022-48174.
     system exposure: small - The product's devices stand in such a place.
-    automatable: no - Neither CVE-2022-48174 nor a CVSS vector of version 3 or 4 says more.
+    automatable: no - Neither CVE-2022-48174 nor a CVSS vector says more.
     human impact: medium - Safety impact negligible and mission impact mef failure make it so.
     safety impact: negligible - The device is of criticality low.
     mission impact: mef failure - The device's data is restricted, which weighs more than its work.
+    technical impact: partial - Neither CVE-2022-48174 nor a CVSS vector says more.
+    in kev: no - Nothing says that CVE-2022-48174 is in CISA's catalogue.
+    ssvc deployer: defer - ssvc-deployer-1.0.0/row-1 of the SSVC says so.
+    bod 26-04 timeline: fix on system upgrade - cisa-bod-26-04-1.0.0/row-0 of CISA says so.
+    ");
+}
+
+#[test]
+fn the_stricter_of_both_tables_counts() {
+    let vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+    let decide = |advisory: &Advisory, exposure, mitigation| {
+        decide(advisory, &device(Criticality::Low, exposure, mitigation), now()).rule
+    };
+    let plain = advisory(Exploitation::None, None, Some(vector));
+    let known = Advisory { in_kev: true, ..plain.clone() };
+    let likely = Advisory { epss: Some(PerMille::new(100).unwrap()), ..plain.clone() };
+    let partial = Advisory { technical_impact: Some(TechnicalImpact::Partial), ..known.clone() };
+    let rules = [
+        decide(&plain, Exposure::Open, Mitigation::None),
+        decide(&plain, Exposure::Open, Mitigation::Verified),
+        decide(&known, Exposure::Open, Mitigation::None),
+        decide(&known, Exposure::Small, Mitigation::None),
+        decide(&partial, Exposure::Small, Mitigation::None),
+        decide(&likely, Exposure::Controlled, Mitigation::None),
+    ];
+    insta::assert_snapshot!(rules.join("\n"), @r"
+    cisa-bod-26-04-1.0.0/row-14
+    ssvc-deployer-1.0.0/row-12
+    cisa-bod-26-04-1.0.0/row-15
+    cisa-bod-26-04-1.0.0/row-13
+    cisa-bod-26-04-1.0.0/row-6
+    ssvc-deployer-1.0.0/row-36
     ");
 }

@@ -4,3 +4,4 @@
 mod corpus;
 #[cfg(test)]
 mod golden;
+mod purl;

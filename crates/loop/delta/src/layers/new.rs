@@ -20,10 +20,23 @@ pub(crate) struct SinkPlace {
     pub(crate) plain: [u64; LAYERS_MAX],
 }
 
+/// Says whether packing can go on from a place: between stretches on every layer, and nowhere on layers that there are not.
+/// Whether the layers fit each other at that place, only packing shows.
+pub(crate) fn can_resume(layers: &Layers, place: &SinkPlace) -> bool {
+    let height = layers.stack.len();
+    let between = |(layer, at): (&Layer, u64)| {
+        let next = layer.new.partition_point(|stretch| stretch.plain_end() <= at);
+        at <= layer.new_plain_len && layer.new.get(next).is_none_or(|stretch| stretch.plain_start >= at)
+    };
+    place.written <= layers.new_len
+        && layers.stack.iter().zip(place.plain).all(between)
+        && place.plain.iter().skip(height).all(|at| *at == 0)
+}
+
 /// Packs plain bytes and writes the new image.
-pub(crate) struct NewSink<'a> {
+pub(crate) struct NewSink<'a, W> {
     layers: &'a Layers,
-    out: &'a mut dyn Write,
+    out: &'a mut W,
     written: u64,
     stages: Vec<Stage<'a>>,
 }
@@ -64,14 +77,14 @@ impl Stage<'_> {
     }
 }
 
-impl<'a> NewSink<'a> {
+impl<'a, W: Write> NewSink<'a, W> {
     /// Starts at the front of the new image.
-    pub(crate) fn new(layers: &'a Layers, out: &'a mut dyn Write) -> Self {
+    pub(crate) fn new(layers: &'a Layers, out: &'a mut W) -> Self {
         Self::resume(layers, SinkPlace::default(), out)
     }
 
     /// Goes on from a place that [`Self::place`] told; `out` writes behind what was written then.
-    pub(crate) fn resume(layers: &'a Layers, place: SinkPlace, out: &'a mut dyn Write) -> Self {
+    pub(crate) fn resume(layers: &'a Layers, place: SinkPlace, out: &'a mut W) -> Self {
         let stage = |(layer, at): (&'a Layer, u64)| Stage {
             layer,
             at,
@@ -84,7 +97,25 @@ impl<'a> NewSink<'a> {
         Self { layers, out, written: place.written, stages }
     }
 
-    #[cfg(test)]
+    /// Returns where the image goes.
+    pub(crate) fn out(&mut self) -> &mut W {
+        self.out
+    }
+
+    /// Returns after how many plain bytes the next border comes, of any layer: packing may be able to go on from there.
+    pub(crate) fn until_border(&self) -> u64 {
+        let mut least = u64::MAX;
+        for stage in self.stages.iter().rev() {
+            let (left, stretch) = stage.ahead();
+            least = least.min(left);
+            // What comes out of a packer, nobody knows; raw bytes go down one by one.
+            if stretch.is_some() {
+                break;
+            }
+        }
+        least
+    }
+
     /// Returns where this is, if packing could go on from here: between stretches, on every layer.
     pub(crate) fn place(&self) -> Option<SinkPlace> {
         let mut place = SinkPlace { written: self.written, ..SinkPlace::default() };
@@ -105,6 +136,11 @@ impl<'a> NewSink<'a> {
 
     /// Ends the image; returns how long it is.
     pub(crate) fn finish(self) -> Result<u64, LayerError> {
+        self.lengths()
+    }
+
+    /// Refuses an image, or plain bytes of a layer, that are too short; returns how long the image is.
+    pub(crate) fn lengths(&self) -> Result<u64, LayerError> {
         for (index, stage) in self.stages.iter().enumerate().rev() {
             let expected = stage.layer.new_plain_len;
             if stage.at != expected {

@@ -62,7 +62,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    fn way(&self) -> Way {
+    pub(super) fn way(&self) -> Way {
         Way { cost: self.cost, node: self.node, end: None }
     }
 }

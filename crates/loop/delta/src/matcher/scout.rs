@@ -159,7 +159,10 @@ impl Race<'_> {
     pub(super) fn add_lane(&mut self, shift: i64) {
         let run = self.pair.run(self.at, shift, RUN_MAX);
         self.compared += run as u64;
-        let Some((cost, at, way)) = self.entry(shift) else { return };
+        let entries = [self.entry(shift), self.entry_from_leader(shift)];
+        let Some((cost, at, way)) = entries.into_iter().flatten().min_by_key(|(cost, ..)| *cost) else {
+            return;
+        };
         let Some(old) = self.pair.old_at(at, shift) else { return };
         let node = self.paths.add((at, old), way.node, way.end.unwrap_or(at));
         let next = self.at + run;
@@ -173,6 +176,16 @@ impl Race<'_> {
         if let Some(worst) = others.min_by_key(|lane| lane.keep) {
             *worst = lane;
         }
+    }
+
+    /// Returns what a new lane costs that takes over from the leader since the last wrong byte: there is no mark for what
+    /// has become the cheapest way since.
+    fn entry_from_leader(&self, shift: i64) -> Option<(Price, usize, Way)> {
+        let way = self.leader()?.way();
+        let marked = self.marks.back().map_or(0, |mark| mark.at);
+        let first = marked.max(self.paths.start(way.node).saturating_add(1)).min(self.at);
+        let at = self.at - self.pair.run_back(self.at, shift, self.at - first);
+        Some((way.cost + price::copy(self.paths.seek(way.node, shift)), at, way))
     }
 
     /// Returns what a new lane costs up to the present place, from where it best takes over, and which way.

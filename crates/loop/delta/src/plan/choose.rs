@@ -59,6 +59,20 @@ pub(super) fn choose(scene: &Scene, old: &[u8], new: &[u8], budget: Option<&Budg
     choice
 }
 
+/// Chooses whatever a budget allows, of an image that stands on both sides; without a budget, nothing.
+pub(super) fn all(scene: &Scene, image: &[u8], budget: Option<&Budget>) -> Choice {
+    let mut choice = classified(scene, image, image);
+    choice.kinds = scene.pairs.iter().map(|pair| pair.kind.unwrap_or(Kind::Changed)).collect();
+    if let Some(budget) = budget {
+        choice.mark(0..choice.classes.len(), budget);
+        let count = choice.new.iter().filter(|class| choice.is_wanted(**class)).count();
+        if count > STRETCHES_MAX {
+            choice.leave_packed(0..choice.classes.len());
+        }
+    }
+    choice
+}
+
 fn classified(scene: &Scene, old: &[u8], new: &[u8]) -> Choice {
     let mut classes: Vec<Class> = Vec::new();
     let mut by_digest: BTreeMap<[u8; 32], usize> = BTreeMap::new();

@@ -321,6 +321,7 @@ impl Laid {
                 && (last.new.end, before.end()) == (new.start, extent.start)
             {
                 let joined = Extent { len: before.len.saturating_add(len), ..*before };
+                last.file = Rc::from([Extent { start: last.new.start, ..joined }]);
                 last.new.end = new.end;
                 last.old = Rc::from([joined]);
                 continue;
@@ -328,7 +329,7 @@ impl Laid {
             items.push(Item {
                 new,
                 path: Rc::clone(&path),
-                at: 0,
+                file: Rc::from([Extent { at: 0, start, len }]),
                 old: Rc::from([extent]),
                 kind: Kind::Same,
             });
@@ -345,7 +346,7 @@ impl Laid {
             items.push(Item {
                 new: extent.start..extent.end(),
                 path: Rc::clone(&pair.path),
-                at: extent.at,
+                file: Rc::from([extent]),
                 old: Rc::from(olds),
                 kind: Kind::Same,
             });
@@ -357,17 +358,25 @@ impl Laid {
         let old = self.old.extents(pair.old.as_deref().unwrap_or_default(), HEAD_BYTES_MAX);
         let old: Rc<[Extent]> = Rc::from(old);
         let extents = self.new.extents(&pair.new, HEAD_BYTES_MAX);
-        let is_scattered = extents.len() > STRETCHES_OF_FILE_MAX;
-        for extent in extents {
-            let (old, kind) = if is_scattered && extent.len < SCATTERED_BYTES_MIN {
-                (Rc::from(around(&old, extent, SCATTERED_BYTES_MIN)), Kind::Same)
+        let is_scattered = extents.chunk_by(is_in_row).count() > STRETCHES_OF_FILE_MAX;
+        for row in extents.chunk_by(is_in_row) {
+            let ([first, ..], [.., last]) = (row, row) else { continue };
+            let new = first.start..last.end();
+            let (old, kind) = if is_scattered && new.end.saturating_sub(new.start) < SCATTERED_BYTES_MIN {
+                let near = row.iter().flat_map(|extent| around(&old, *extent, SCATTERED_BYTES_MIN));
+                (near.collect(), Kind::Same)
             } else {
                 (Rc::clone(&old), kind)
             };
-            let (new, path) = (extent.start..extent.end(), Rc::clone(&pair.path));
-            items.push(Item { new, path, at: extent.at, old, kind });
+            items.push(Item { new, path: Rc::clone(&pair.path), file: Rc::from(row), old, kind });
         }
     }
+}
+
+/// Says whether a stretch of a file is followed by the next one, with nothing between them but zeros that the image does
+/// not store.
+fn is_in_row(one: &Extent, next: &Extent) -> bool {
+    one.end() == next.start && one.at.saturating_add(one.len) <= next.at
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! lies in several places; everything between two of them is one part: unchanged files, stretches that stay packed, the
 //! image's own data. What stands there has the old bytes of the same files, and the old bytes around their neighbours.
 
+use super::spans::slice;
 use super::{Extent, Item, Kind, PlannedPart, around};
 
 /// The shortest changed file that is a part of its own, in bytes: a part costs a dozen bytes, and predictions need room to
@@ -17,6 +18,10 @@ const ALONE_BYTES_MIN: u64 = 64 << 10;
 /// The longest run of bytes between two files that is added to the first, in bytes: padding.
 const PADDING_BYTES_MAX: u64 = 32;
 
+/// What lies between files starts at multiples of this where zeros stand in front of it, in bytes: the fields of a file
+/// system's tables have up to eight.
+const ALIGNED_BYTES: u64 = 8;
+
 /// The most old bytes between two extents that are taken with them, in bytes: an extent costs a few bytes, and what lies
 /// between was often there before.
 const BRIDGED_BYTES_MAX: u64 = 4096;
@@ -25,9 +30,11 @@ const BRIDGED_BYTES_MAX: u64 = 4096;
 const MARGIN_BYTES: u64 = 16 << 10;
 
 /// Cuts the new plain bytes into parts.
-pub(super) fn parts(items: &[Item], old_len: u64, new_len: u64) -> Vec<PlannedPart> {
+pub(super) fn parts(items: &[Item], old_len: u64, new: &[u8]) -> Vec<PlannedPart> {
+    let new_len = new.len() as u64;
+    let covered = covered(items);
     let mut cutter =
-        Cutter { parts: Vec::new(), covered: covered(items), old_len, start: 0, old: Vec::new(), before: 0 };
+        Cutter { parts: Vec::new(), new, covered, old_len, start: 0, old: Vec::new(), before: 0 };
     let aheads = aheads(items, old_len);
     let mut end = 0;
     for (item, ahead) in items.iter().zip(aheads.iter().copied()) {
@@ -80,8 +87,9 @@ fn joined(mut extents: Vec<Extent>, bridged: u64) -> Vec<Extent> {
 }
 
 /// Parts on their way.
-struct Cutter {
+struct Cutter<'a> {
     parts: Vec<PlannedPart>,
+    new: &'a [u8],
     covered: Vec<(u64, u64)>,
     old_len: u64,
     /// Where what is between files begins, and what it may be made from.
@@ -91,7 +99,7 @@ struct Cutter {
     before: u64,
 }
 
-impl Cutter {
+impl Cutter<'_> {
     /// Takes bytes of which nothing is known: the old ones that follow the same item, and those before the next.
     fn unknown(&mut self, ahead: u64) {
         let behind = self.covered.partition_point(|(start, _)| *start <= self.before);
@@ -120,13 +128,13 @@ impl Cutter {
             self.parts.push(PlannedPart {
                 new: item.new.clone(),
                 path: item.path.to_string(),
-                at: item.at,
+                file: item.file.to_vec(),
                 old: item.old.to_vec(),
             });
             self.start = item.new.end;
         } else {
-            let stretch = Extent { at: item.at, start: item.new.start, len };
-            self.old.extend(around(&item.old, stretch, MARGIN_BYTES));
+            let near = item.file.iter().flat_map(|stretch| around(&item.old, *stretch, MARGIN_BYTES));
+            self.old.extend(near);
         }
         if let Some(end) = item.old.iter().map(Extent::end).max() {
             self.before = end;
@@ -135,22 +143,31 @@ impl Cutter {
 
     /// Ends what is between files.
     fn cut(&mut self, end: u64) {
-        let new = self.start..end;
+        let mut new = self.start..end;
         let mut old = joined(std::mem::take(&mut self.old), BRIDGED_BYTES_MAX);
         if new.is_empty() {
             return;
         }
-        if let Some(last) = self.parts.last_mut()
-            && new.end.saturating_sub(new.start) <= PADDING_BYTES_MAX
-        {
-            last.new.end = new.end;
-            return;
+        if let Some(last) = self.parts.last_mut() {
+            if new.end.saturating_sub(new.start) <= PADDING_BYTES_MAX {
+                last.new.end = new.end;
+                return;
+            }
+            // Words are told aligned to the start of their part: whatever follows a file starts at a multiple, too.
+            let aligned = new.start.next_multiple_of(ALIGNED_BYTES);
+            if slice(self.new, new.start, aligned.saturating_sub(new.start)).is_some_and(is_blank) {
+                (last.new.end, new.start) = (aligned, aligned);
+            }
         }
         let mut at = 0_u64;
         for extent in &mut old {
             extent.at = at;
             at = at.saturating_add(extent.len);
         }
-        self.parts.push(PlannedPart { new, path: String::new(), at: 0, old });
+        self.parts.push(PlannedPart { new, path: String::new(), file: Vec::new(), old });
     }
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }

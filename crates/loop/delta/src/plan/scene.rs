@@ -61,7 +61,9 @@ pub(super) fn gather(items: &[Item], old: &[u8], new: &[u8], tools: &mut Tools<'
 /// Looks at a changed file and its old one; `None` when there is nothing to see.
 fn looked_into(item: &Item, old: &[u8], new: &[u8], tools: &mut Tools<'_>) -> Option<(Side, Side)> {
     let len = item.new.end.saturating_sub(item.new.start);
-    let whole = item.kind == Kind::Changed && item.at == 0 && item.old.len() <= 1;
+    let whole = item.kind == Kind::Changed
+        && matches!(item.file.as_ref(), [Extent { at: 0, .. }])
+        && item.old.len() <= 1;
     if !whole || len < LOOKED_BYTES_MIN {
         return None;
     }
@@ -82,12 +84,11 @@ fn looked_into(item: &Item, old: &[u8], new: &[u8], tools: &mut Tools<'_>) -> Op
 
 /// Returns an item as a pair, unchanged.
 fn kept(item: &Item) -> Pair {
-    let len = item.new.end.saturating_sub(item.new.start);
     let raw =
         |extent: &Extent| Span { at: extent.at, len: extent.len, place: Place::Raw { start: extent.start } };
     Pair {
         path: Rc::clone(&item.path),
-        new: vec![Span { at: item.at, len, place: Place::Raw { start: item.new.start } }],
+        new: item.file.iter().map(raw).collect(),
         old: (!item.old.is_empty()).then(|| item.old.iter().map(raw).collect()),
         kind: Some(item.kind),
     }

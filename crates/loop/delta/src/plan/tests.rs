@@ -180,7 +180,8 @@ fn images_without_anything_packed_are_borrowed_and_one_part() {
     let planned = planned(&old, &new, &[]);
     assert!(matches!((&planned.old_plain, &planned.new_plain), (Cow::Borrowed(_), Cow::Borrowed(_))));
     let old = vec![Extent { at: 0, start: 0, len: 5000 }];
-    assert_eq!(planned.parts, [PlannedPart { new: 0..6000, path: String::new(), at: 0, old }]);
+    let file = vec![Extent { at: 0, start: 0, len: 6000 }];
+    assert_eq!(planned.parts, [PlannedPart { new: 0..6000, path: String::new(), file, old }]);
 }
 
 #[test]
@@ -214,7 +215,7 @@ fn a_changed_block_unpacks_its_whole_file_on_both_sides() {
     assert_eq!(new_bytes, after[3].1[..65_536]);
     assert_eq!(old_bytes, before[3].1, "the whole old file");
     let tail = planned.parts.iter().filter(|part| part.path == "lib/d").nth(1).unwrap();
-    assert_eq!(tail.at, 65_536);
+    assert_eq!(tail.at(), 65_536);
     assert_eq!(bytes_of(&planned, tail).0, after[3].1[65_536..]);
     // What is between files has what it needs, packed or not.
     for between in planned.parts.iter().filter(|part| part.path.is_empty()) {

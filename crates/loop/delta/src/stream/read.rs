@@ -18,7 +18,7 @@ use warden_patch::plain::Plain;
 
 use super::Tables;
 use super::frame::Unframed;
-use crate::apply::ApplyError;
+use crate::apply::{ApplyError, start_of};
 use crate::format::{Header, Profile, WindowHead};
 
 /// The old plain image.
@@ -157,16 +157,20 @@ struct Images<'a> {
     old: &'a mut dyn OldBytes,
     new: &'a mut dyn NewBytes,
     window: Vec<u8>,
+    /// How many windows were checked.
+    checked: u32,
     checks: VecDeque<Option<[u8; 8]>>,
 }
 
 impl Images<'_> {
     /// Checks the window and hands it on.
     fn hand_on(&mut self, last: Last) -> Result<(), ApplyError> {
+        self.checked = self.checked.saturating_add(1);
         if let Some(Some(wanted)) = self.checks.pop_front() {
-            let digest: [u8; 32] = Sha256::digest(&self.window).into();
-            if !digest.starts_with(&wanted) {
-                return Err(ApplyError::Corrupt { what: "a window is not what its check value promises" });
+            let found = start_of(Sha256::new_with_prefix(&self.window));
+            if found != wanted {
+                let (expected, found) = (u64::from_be_bytes(wanted), u64::from_be_bytes(found));
+                return Err(ApplyError::Window { window: self.checked, expected, found });
             }
         }
         self.new.window(&self.window, last)?;
@@ -220,7 +224,7 @@ pub(crate) fn read(
 ) -> Result<(), ApplyError> {
     let mut coming = Coming::new(patch, windows);
     let checks = windows.iter().map(|window| window.check).collect();
-    let mut images = Images { old, new, window: Vec::new(), checks };
+    let mut images = Images { old, new, window: Vec::new(), checked: 0, checks };
     match header.profile {
         Profile::Linux => mixed::<Wide>(header, &mut coming, &mut images)?,
         Profile::Mcu => mixed::<Narrow>(header, &mut coming, &mut images)?,

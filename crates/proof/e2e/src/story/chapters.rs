@@ -59,7 +59,8 @@ impl Story {
     }
 
     fn wait_for_release(&self, id: &str, state: &str) -> Result<ReleaseBody> {
-        wait_for(&format!("{id} to be {state}"), Duration::from_mins(2), || {
+        // Patches are built behind everything else that the machine does.
+        wait_for(&format!("{id} to be {state}"), Duration::from_mins(4), || {
             let release = self.server.api.release(id)?;
             if release.state == "rejected" {
                 bail!("{id} was rejected: {}", release.reason);
@@ -227,6 +228,7 @@ impl Story {
             });
             Ok(done.then_some(advisory))
         })?;
+        self.tell_savings()?;
         if let Some(protected) = advisory.protected {
             self.talk.chapter(&format!(
                 "Time to protected: {} ({} patched, {} shielded)",
@@ -234,6 +236,17 @@ impl Story {
                 protected.patched,
                 protected.shielded
             ));
+        }
+        Ok(())
+    }
+
+    /// Tells what patches saved, by the devices' own reports.
+    fn tell_savings(&self) -> Result<()> {
+        for product in ["gateway", "camera"] {
+            let release = self.server.api.release(&format!("{product}-1.1"))?;
+            if let Some(savings) = release.savings {
+                self.talk.say(&format!("{product} 1.1: {}", savings.summary));
+            }
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ fn the_loop_turns_once_for_real() -> Result<()> {
     assert!(all_is_well, "not every device ended as it should:\n{table}");
     assert_eq!(rows.len(), 12);
     device_stories(&story)?;
+    savings(&story)?;
     let pictures = pictures();
     if browser::is_installed() {
         seen_in_a_browser(&story, folder.path(), &pictures)?;
@@ -74,6 +75,21 @@ fn device_stories(story: &Story) -> Result<()> {
     }
     let ruleset = story.server.api.text("/api/v1/shields/ruleset")?;
     assert!(ruleset.contains("table inet fleetwarden") && ruleset.contains("127.0.1.11"), "{ruleset}");
+    Ok(())
+}
+
+/// Patches were built in the background, checked, signed, and loaded instead of full images.
+fn savings(story: &Story) -> Result<()> {
+    for (product, devices) in [("gateway", 5), ("camera", 4)] {
+        let patches = story.server.api.text(&format!("/api/v1/releases/{product}-1.1/patches"))?;
+        assert!(patches.contains("\"state\":\"built\"") && patches.contains("\"signed\":true"), "{patches}");
+        let savings =
+            story.server.api.release(&format!("{product}-1.1"))?.savings.context("nothing was loaded")?;
+        assert!(savings.by_patch >= devices, "{product}: {savings:?}");
+        assert!(savings.saved_bytes > savings.loaded_bytes, "{product}: {savings:?}");
+    }
+    let metrics = story.server.api.text("/api/v1/metrics")?;
+    assert!(metrics.contains("fleetwarden_delta_updates_total{way=\"patch\"}"), "{metrics}");
     Ok(())
 }
 

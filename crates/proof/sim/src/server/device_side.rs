@@ -111,6 +111,10 @@ impl State {
         let fits = self.patches.iter().filter(|patch| patch.result == *image);
         let patches =
             fits.map(|patch| PatchTarget { digest: patch.digest, size: patch.size, base: patch.base });
-        Signed { patches: if target.is_some() { patches.collect() } else { Vec::new() }, image: target }
+        Signed {
+            patches: if target.is_some() { patches.collect() } else { Vec::new() },
+            indexes: Vec::new(),
+            image: target,
+        }
     }
 }

@@ -145,6 +145,9 @@ impl Story {
             cvss,
             exploitation,
             automatable,
+            technical_impact: None,
+            in_kev: false,
+            epss: None,
             affected: vec![Affected { package, ranges: vec![range], versions: Vec::new() }],
             known_at: now,
         };

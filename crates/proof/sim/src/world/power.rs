@@ -161,6 +161,8 @@ impl SimDevice {
             | Output::FetchMetadata { .. }
             | Output::Download { .. }
             | Output::ApplyPatch { .. }
+            | Output::LoadPieces { .. }
+            | Output::Assemble(_)
             | Output::WriteImage { .. }
             | Output::VerifySlot { .. }
             | Output::RunHealth

@@ -61,14 +61,16 @@ impl World {
             Output::ApplyPatch { ref patch, base, slot, image, size } => {
                 let fits = device.flash.image(base) == Some(patch.base) && device.has_staged(patch);
                 let writes = fits.then(|| {
-                    device.flash.begin(Place::Slot(slot), image, size.0, 0);
-                    Writes { place: Place::Slot(slot), from: 0, to: size.0 }
+                    let from = device.flash.begin_patched(slot, image, size.0);
+                    Writes { place: Place::Slot(slot), from, to: size.0 }
                 });
                 let millis = local_millis(&output, &device.faults, None);
                 self.start(id, output, millis, writes);
             }
             Output::Save(_)
             | Output::ForgetTrial
+            | Output::LoadPieces { .. }
+            | Output::Assemble(_)
             | Output::WriteImage { .. }
             | Output::VerifySlot { .. }
             | Output::ArmAndReboot { .. }
@@ -151,6 +153,15 @@ impl World {
                     Input::WriteFailed { failure: WriteFailure::Patch, detail }
                 };
                 self.feed(id, input);
+            }
+            // Nobody signs indexes here: an update by pieces is one that ends with the whole image.
+            Output::LoadPieces { offset, .. } => {
+                let (done, detail) = (*offset, "there is no index".to_owned());
+                self.feed(id, Input::DownloadFailed { done, failure: LoadFailure::NotWorth, detail });
+            }
+            Output::Assemble(_) => {
+                let detail = "no pieces are staged".to_owned();
+                self.feed(id, Input::WriteFailed { failure: WriteFailure::Patch, detail });
             }
             Output::WriteImage { .. } => {
                 let detail = "no image lies at hand".to_owned();

@@ -85,6 +85,9 @@ fn a_success_that_never_happened_is_seen() {
         detail: String::new(),
         downloaded: ByteCount(0),
         full: ByteCount(0),
+        way: None,
+        loading_millis: 0,
+        applying_millis: 0,
     };
     check(&rules::of_report(&said(ReportPhase::Booted), device), "never started");
     check(&rules::of_report(&said(ReportPhase::Healthy), device), "was not proven");

@@ -68,6 +68,8 @@ impl Offered {
 #[derive(Debug, Clone)]
 pub(super) struct World {
     pub now: Timestamp,
+    /// How long a slice of a download takes, and applying a patch.
+    pub pace_millis: i64,
     pub slots: BTreeMap<Slot, Content>,
     pub confirmed: Slot,
     pub running: Slot,
@@ -107,6 +109,15 @@ pub(super) fn patch_target() -> PatchTarget {
     PatchTarget { digest: PATCH, size: ByteCount(100), base: OLD }
 }
 
+/// What the way of pieces takes, in all.
+pub(super) const PIECES: ByteCount = ByteCount(700);
+
+pub(super) fn index_target(image: Sha256Digest) -> IndexTarget {
+    let Sha256Digest(mut head) = image;
+    head[31] ^= 0xff;
+    IndexTarget { image, head: Sha256Digest(head), size: ByteCount(200) }
+}
+
 fn settings() -> Settings {
     Settings {
         device: "cam-01".parse().unwrap(),
@@ -129,6 +140,7 @@ impl World {
         };
         Self {
             now: Timestamp(1_000_000),
+            pace_millis: 0,
             slots: BTreeMap::from([(Slot::A, Content::Whole(OLD)), (Slot::B, Content::Torn)]),
             confirmed: Slot::A,
             running: Slot::A,
@@ -136,7 +148,7 @@ impl World {
             saved: Journal::first(Slot::A, confirmed),
             offered: Some(Offered::install(10, NEW)),
             cancel: None,
-            signed: Signed { image: Some(image_target(NEW, 6)), patches: vec![] },
+            signed: Signed { image: Some(image_target(NEW, 6)), patches: vec![], indexes: vec![] },
             metadata_fails: None,
             health: Health::Passed,
             online: true,
@@ -236,6 +248,7 @@ impl World {
                 return Flow::Answers(self.download(digest, size, place, offset));
             }
             Output::ApplyPatch { slot, image, base, patch, .. } => {
+                self.now = Timestamp(self.now.0 + self.pace_millis);
                 assert_eq!(self.slots[&base], Content::Whole(patch.base));
                 let made = if self.patch_works { Content::Whole(image) } else { Content::Torn };
                 self.slots.insert(slot, made);
@@ -245,6 +258,8 @@ impl World {
                     Input::WriteFailed { failure: WriteFailure::Patch, detail: "unfit".into() }
                 });
             }
+            Output::LoadPieces { order, offset } => return Flow::Answers(self.load_pieces(&order, offset)),
+            Output::Assemble(order) => return Flow::Answers(self.assemble(&order)),
             Output::WriteImage { slot, .. } => {
                 self.slots.insert(slot, Content::Whole(NEW));
                 return Flow::Answers(Input::Written);
@@ -282,6 +297,28 @@ impl World {
         Flow::Goes
     }
 
+    fn load_pieces(&mut self, order: &PiecesOrder, offset: ByteCount) -> Input {
+        // What is done is told before that all is: only so is it counted.
+        if offset == PIECES {
+            return Input::DownloadFinished;
+        }
+        match self.download(order.indexes.wanted.head, PIECES, Place::Staging, offset) {
+            Input::DownloadFinished => Input::DownloadProgress { done: PIECES },
+            other => other,
+        }
+    }
+
+    fn assemble(&mut self, order: &PiecesOrder) -> Input {
+        assert_eq!(self.slots[&order.base], Content::Whole(OLD));
+        let made = if self.patch_works { Content::Whole(order.image) } else { Content::Torn };
+        self.slots.insert(order.slot, made);
+        if self.patch_works {
+            Input::Written
+        } else {
+            Input::WriteFailed { failure: WriteFailure::Patch, detail: "unfit".into() }
+        }
+    }
+
     /// The power goes in the middle: what was being written is torn.
     fn cut_during(&mut self, output: &Output) {
         if let Output::Download { place: Place::Slot(slot), .. }
@@ -289,6 +326,9 @@ impl World {
         | Output::WriteImage { slot, .. } = output
         {
             self.slots.insert(*slot, Content::Torn);
+        }
+        if let Output::Assemble(order) = output {
+            self.slots.insert(order.slot, Content::Torn);
         }
     }
 
@@ -319,6 +359,7 @@ impl World {
             self.slots.insert(slot, Content::Torn);
         }
         self.loaded.push((digest, offset.0));
+        self.now = Timestamp(self.now.0 + self.pace_millis);
         let broken = self.load_fails.pop().or((!self.online).then_some(LoadFailure::Network));
         if let Some(failure) = broken {
             return Input::DownloadFailed { done: offset, failure, detail: "broken".into() };

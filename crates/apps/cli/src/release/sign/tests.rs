@@ -17,6 +17,7 @@ fn body(name: &str, sha256: &str) -> TargetBody {
         counter: 2,
         base: None,
         result: None,
+        index: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use warden_assess::sightings::is_from_scanner;
 use warden_assess::{Fleet, remedies};
 use warden_model::case::{Case, Priority};
 use warden_model::device::Device;
@@ -26,7 +27,9 @@ pub(super) async fn urgency(
     }
     let mut cases: Vec<Case> = Vec::new();
     for device in devices {
-        cases.extend(store.cases_of_device(&device.id).await?);
+        // Whether a release closes what only a scanner saw, a scan will tell.
+        let known = store.cases_of_device(&device.id).await?;
+        cases.extend(known.into_iter().filter(|case| !is_from_scanner(&case.finding)));
     }
     let fleet = Fleet {
         products: &[],

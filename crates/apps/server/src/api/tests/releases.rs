@@ -8,7 +8,7 @@ use warden_kit::values::{digest, product};
 use warden_model::release::{Patch, ReleaseState};
 use warden_model::{ByteCount, ReleaseId, Seconds};
 use warden_store::Write;
-use warden_trust::repository::{self, KeySet, RoleKeys, TargetAbout, TargetEntry, TargetKind};
+use warden_trust::repository::{self, FilePin, KeySet, RoleKeys, TargetAbout, TargetEntry, TargetKind};
 use warden_trust::{KeyScheme, Signer as _};
 
 use super::{Reply, TOKEN, World, column, text};
@@ -37,7 +37,7 @@ pub(super) async fn set_state(world: &World, id: &str, state: ReleaseState) {
     world.write([Write::Release(release)]).await;
 }
 
-async fn with_product() -> World {
+pub(super) async fn with_product() -> World {
     let world = World::new().await;
     world.write([Write::Product(product("cam"))]).await;
     world
@@ -150,7 +150,7 @@ async fn a_withdrawn_release_stays_withdrawn() {
 }
 
 /// Gives the world a root, and returns the offline key.
-fn offline_key(world: &World) -> FileSigner {
+pub(super) fn offline_key(world: &World) -> FileSigner {
     let dir = world.folder.path();
     let online = FileSigner::open(&dir.join("online.pem")).unwrap();
     let offline = FileSigner::create(&dir.join("offline.pem"), KeyScheme::Ed25519).unwrap();
@@ -163,7 +163,7 @@ fn offline_key(world: &World) -> FileSigner {
 }
 
 /// Signs a draft as the person with the offline key does.
-fn sign(draft: &Value, key: &FileSigner) -> Vec<u8> {
+pub(super) fn sign(draft: &Value, key: &FileSigner) -> Vec<u8> {
     let entry = |target: &Value| TargetEntry {
         name: text(target, "name").to_owned(),
         length: ByteCount(target["length"].as_u64().unwrap()),
@@ -178,6 +178,10 @@ fn sign(draft: &Value, key: &FileSigner) -> Vec<u8> {
                 .collect(),
             version: text(target, "version").parse().unwrap(),
             release_counter: target["counter"].as_u64().unwrap(),
+            index: target["index"].as_object().map(|index| FilePin {
+                length: ByteCount(index["length"].as_u64().unwrap()),
+                sha256: index["sha256"].as_str().unwrap().parse().unwrap(),
+            }),
             kind: match target["base"].as_str() {
                 None => TargetKind::Image,
                 Some(base) => TargetKind::Patch {
@@ -192,7 +196,7 @@ fn sign(draft: &Value, key: &FileSigner) -> Vec<u8> {
     repository::targets(draft["version"].as_u64().unwrap(), expires, &entries, &[key]).unwrap()
 }
 
-async fn put(world: &World, targets: &[u8]) -> Reply {
+pub(super) async fn put(world: &World, targets: &[u8]) -> Reply {
     world.send("PUT", "/api/v1/metadata/targets", "application/json", targets.to_vec()).await
 }
 
@@ -214,7 +218,11 @@ async fn the_offline_key_sets_a_proven_release_free() {
     let attention = world.get("/api/v1/status").await.ok(200)["attention"].to_string();
     assert!(attention.contains("Release cam-1.1 is proven; sign it"), "{attention}");
 
+    crate::turn::make_indexes(&world.context, now()).await.unwrap();
     let wanted = world.get(draft).await.ok(200);
+    let indexed: Vec<bool> =
+        wanted["targets"].as_array().unwrap().iter().map(|target| target["index"].is_object()).collect();
+    assert_eq!(indexed, [false, true], "the image has an index, a patch has none");
     let names: Vec<&str> =
         wanted["targets"].as_array().unwrap().iter().map(|target| text(target, "name")).collect();
     assert_eq!(names, ["cam-1.1-from-abababababab.patch", "cam-1.1.img"]);

@@ -14,6 +14,7 @@ use warden_store::{Store, Write};
 
 use super::{at, events};
 use crate::context::Shared;
+use crate::patches::work_off;
 use crate::testing::{change_rollout, context_over, fleet_over, release, report};
 use crate::turn::reports::accept;
 use crate::turn::{Memory, prepare, turn};
@@ -101,6 +102,13 @@ async fn a_turn_that_is_killed_anywhere_is_taken_once() {
     }
 }
 
+/// Prepares releases as long as the worker that builds patches has something for it.
+async fn prepared(context: &Shared) {
+    prepare(context).await;
+    work_off(context).await;
+    prepare(context).await;
+}
+
 /// A release is uploaded, analysed, and its patch built; without an agent the lab waits.
 async fn preparation(dir: &Path, steps: usize) -> Vec<String> {
     let context = context_over(dir, Store::open(dir).await.unwrap(), |_| {});
@@ -127,10 +135,11 @@ async fn preparation(dir: &Path, steps: usize) -> Vec<String> {
     cam.confirmed.as_mut().unwrap().image = images[0];
     writes.extend([Write::Release(uploaded), Write::Device(cam)]);
     context.store.commit(&writes).await.unwrap();
-    killed_after(steps, prepare(&context)).await;
+    killed_after(steps, prepared(&context)).await;
     drop(context);
     let context = reopen(dir).await;
-    prepare(&context).await;
+    prepared(&context).await;
+    assert_eq!(context.store.patches_to(&images[1]).await.unwrap().len(), 1, "whole, and once");
     let release = context.store.release(&"cam-1.1".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(release.state, ReleaseState::Built);
     let sbom = context.store.setting(&format!("sbom/{}", release.image)).await.unwrap();
@@ -144,7 +153,7 @@ async fn preparation(dir: &Path, steps: usize) -> Vec<String> {
 async fn a_preparation_that_is_killed_anywhere_is_done_once() {
     let folder = tempfile::tempdir().unwrap();
     let expected = preparation(folder.path(), usize::MAX).await;
-    for steps in [1, 2, 3, 4, 6, 9] {
+    for steps in [1, 2, 3, 4, 6, 9, 13, 20, 30, 45] {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(preparation(folder.path(), steps).await, expected, "killed after {steps} steps");
     }
